@@ -1,0 +1,117 @@
+"""The judge's parameters, with every default in one place and the reason beside it.
+
+A spec is translated into these values once; nothing else decides how a release is judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Comparison", "JudgeParams", "Metric", "Mode", "Question", "Semantics", "Threshold"]
+
+
+class Mode(StrEnum):
+    """`act` stops a bad release; `observe` judges and records and never acts."""
+
+    ACT = "act"
+    OBSERVE = "observe"
+
+
+class Semantics(StrEnum):
+    """Whose rules the checks at each interval follow."""
+
+    FLAGGER = "flagger"
+    NATIVE = "native"
+
+
+class Question(StrEnum):
+    """What a metric asks; the adapter of the metric system turns it into a query."""
+
+    ERRORS = "errors"
+    LATENCY = "latency"
+    VALUE = "value"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """Limits on the checked value, in the unit in which it is shown.
+
+    Equality passes. Errors are checked as success rate in percent under Flagger semantics and as
+    a share 0..1 under native ones; latency is checked in milliseconds (Flagger) or seconds.
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One question of the gate.
+
+    :param name: the user's name for it, unique in the spec.
+    :param quantile: for latency, for example 0.99.
+    :param threshold: the counted check at each interval (Flagger) or at the end of hold (native).
+    :param guardrail: largest share of bad requests the sequential one-arm test accepts (0..1);
+        for latency the share slower than `boundary_seconds`. None: no guardrail.
+    :param boundary_seconds: for a latency guardrail, the limit X of "P99 <= X".
+    :param compare: whether the canary is compared with the stable arm.
+    :param weight: part of the false-alarm budget; the weights of the acting metrics sum to 1.
+    :param window_seconds: how far back a check looks.
+    :param query: the metric system's own query, for `Question.VALUE` or an overriding query.
+    """
+
+    name: str
+    question: Question
+    quantile: float | None = None
+    threshold: Threshold | None = None
+    guardrail: float | None = None
+    boundary_seconds: float | None = None
+    compare: bool = True
+    weight: float = 0.5
+    window_seconds: float = 60.0
+    mode: Mode = Mode.ACT
+    query: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Parameters of the sequential comparison; formulas A, D, E, F of the published method.
+
+    :param tolerance: odds ratio that is not regarded as a regression.
+    :param min_intervals: capped intervals that must agree before the limit can be reached.
+    :param restart_share: share of the budget kept for regressions that start late.
+    :param planned_intervals: over how many intervals that share is spread.
+    :param dispersion: phi >= 1; None means no history was given, which counts as 4.
+    :param exact_limit: terms above which the closed form replaces the exact one.
+    """
+
+    enabled: bool = True
+    tolerance: float = 1.25
+    min_intervals: int = 2
+    restart_share: float = 0.2
+    planned_intervals: int = 360
+    dispersion: float | None = None
+    exact_limit: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeParams:
+    """Everything the judge needs to know about a release.
+
+    :param interval_seconds: time between two counted checks.
+    :param failure_limit: failed checks that end the release (the check that reaches it fails it).
+    :param alpha: chance of rolling back a healthy release, over all steps, looks and metrics.
+    :param min_requests: canary requests a step needs before it can pass (native).
+    :param warmup_seconds: time after the first write that is counted but not compared.
+    """
+
+    semantics: Semantics
+    metrics: tuple[Metric, ...]
+    interval_seconds: float
+    failure_limit: int
+    alpha: float = 0.01
+    min_requests: int = 0
+    warmup_seconds: float = 0.0
+    comparison: Comparison = Comparison()
+    mode: Mode = Mode.ACT

@@ -1,0 +1,90 @@
+"""RolloutSpec -> the ordered steps with stable ids; the only place that decides which exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_rollout.spec.model import RolloutSpec
+
+__all__ = ["FULL_STEP_ID", "Plan", "PlannedStep", "make_plan"]
+
+FULL_STEP_ID = "step_full"
+
+# Airflow's own timeout of a gate is a backstop behind the gate's own deadline: far enough that it
+# never competes with it, near enough that a dead triggerer is noticed within a minute.
+GATE_BACKSTOP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """One weight of a release.
+
+    `previous_weight` is what the fence demands before the raise; `deadline_seconds` counts from
+    the write, and at it a gate without a verdict ends the release.
+    """
+
+    id: str
+    weight: int
+    previous_weight: int
+    hold_seconds: float
+    deadline_seconds: float
+    backstop_seconds: float
+    is_full: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The steps of a release, the last one at weight 100, and what they cost.
+
+    `longest_exposure_seconds` is how long a bad version can keep traffic at most while every
+    metric system is silent: the sum of all deadlines would be wrong, since silence never passes a
+    step, so it is the longest single step.
+    """
+
+    steps: tuple[PlannedStep, ...]
+    shortest_seconds: float
+    longest_exposure_seconds: float
+    backstop_exposure_seconds: float
+
+
+def make_plan(spec: RolloutSpec) -> Plan:
+    """Plan the steps of a spec; weights are as given, ids count from 01."""
+    planned: list[PlannedStep] = []
+    previous = 0
+    for index, step in enumerate(spec.steps, start=1):
+        planned.append(
+            _planned(spec, f"step_{index:02d}", step.weight, previous, step.hold_seconds)
+        )
+        previous = step.weight
+    planned.append(_planned(spec, FULL_STEP_ID, 100, previous, spec.verify_seconds))
+    deadlines = [step.deadline_seconds for step in planned]
+    return Plan(
+        steps=tuple(planned),
+        shortest_seconds=sum(step.hold_seconds for step in planned),
+        longest_exposure_seconds=max(deadlines),
+        backstop_exposure_seconds=max(step.backstop_seconds for step in planned),
+    )
+
+
+def gate_deadline_seconds(hold: float, failure_limit: int, interval: float) -> float:
+    """Return when a gate gives up, in seconds from its write.
+
+    A step that passes its last allowed check still ends in time: `failure_limit` failed checks
+    hold one interval each, one more interval is slack for the source, one for the last look.
+    """
+    return hold + (failure_limit + 2) * interval
+
+
+def _planned(
+    spec: RolloutSpec, step_id: str, weight: int, previous: int, hold: float
+) -> PlannedStep:
+    deadline = gate_deadline_seconds(hold, spec.judge.failure_limit, spec.judge.interval_seconds)
+    return PlannedStep(
+        id=step_id,
+        weight=weight,
+        previous_weight=previous,
+        hold_seconds=hold,
+        deadline_seconds=deadline,
+        backstop_seconds=deadline + GATE_BACKSTOP_SECONDS,
+        is_full=step_id == FULL_STEP_ID,
+    )

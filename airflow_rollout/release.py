@@ -1,0 +1,249 @@
+"""The fence: from what was found, what is wanted and who asks, to write, done or refuse.
+
+Pure decisions. The record lives at the router, beside the weight, and is written in one request
+with it; nothing here trusts Airflow's database. Three rules carry everything:
+
+* raising needs the same epoch, the same arms, state `open` and the weight the last step left;
+* an abort needs its own epoch and seals it, and a sealed epoch never opens again;
+* on another release's split an abort changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+__all__ = [
+    "Arm",
+    "Decision",
+    "Outcome",
+    "ReleaseState",
+    "Token",
+    "TrafficSplit",
+    "Action",
+    "decide_abort",
+    "decide_open",
+    "decide_promotion",
+    "decide_raise",
+    "describe",
+    "is_expected",
+]
+
+
+class ReleaseState(StrEnum):
+    """`open`: may rise. `sealed`: never again. `released`: the canary has become stable."""
+
+    OPEN = "open"
+    SEALED = "sealed"
+    RELEASED = "released"
+
+
+class Outcome(StrEnum):
+    """How a release ended."""
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    ABORTED = "aborted"
+    FAILED_TO_ROLL_BACK = "failed_to_roll_back"
+
+
+class Action(StrEnum):
+    """What the caller of a decision does."""
+
+    WRITE = "write"
+    DONE = "done"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One version and where it serves (`target`: a URL, an image, an object name)."""
+
+    version: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """Who asks: one attempt of one release.
+
+    :param epoch: unique to one attempt; minted by `prepare`.
+    :param owner: the release across its attempts, for example ``dag_id/run_id``.
+    :param digest: `RolloutSpec.digest()` of the spec the attempt runs with.
+    """
+
+    epoch: str
+    owner: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficSplit:
+    """The record at the router: arms, weight (percent on the canary) and who may change it."""
+
+    service: str
+    stable: Arm | None
+    canary: Arm | None
+    weight: int
+    state: ReleaseState
+    token: Token
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`split` is what to write for WRITE, what is already there for DONE, None for REFUSE."""
+
+    action: Action
+    reason: str
+    split: TrafficSplit | None = None
+
+
+def decide_open(found: TrafficSplit | None, *, service: str, token: Token, canary: Arm) -> Decision:
+    """Open a release at weight 0, or refuse while another one is open.
+
+    The same owner may open again (a cleared run, a retried task): it gets its new epoch and the
+    old one can never raise again, since its token no longer matches.
+    """
+    if found is None:
+        split = TrafficSplit(
+            service=service, stable=None, canary=canary, weight=0,
+            state=ReleaseState.OPEN, token=token,
+        )  # fmt: skip
+        return Decision(action=Action.WRITE, reason="first release of this service", split=split)
+    if found.token.epoch == token.epoch:
+        return _again(found, token, "opened before")
+    if found.state is ReleaseState.OPEN and found.token.owner != token.owner:
+        return _refuse(
+            f"release {found.token.owner} is still open; if nothing runs it any more, run "
+            "`airflow-rollout rollback`"
+        )
+    split = replace(found, canary=canary, weight=0, state=ReleaseState.OPEN, token=token, reason="")
+    return Decision(action=Action.WRITE, reason=f"opened for {canary.version}", split=split)
+
+
+def decide_raise(
+    found: TrafficSplit | None, *, token: Token, canary: Arm, weight: int, previous_weight: int
+) -> Decision:
+    """Raise the canary to `weight` if the split is exactly what the previous step left.
+
+    A service without a stable version has nothing to compare with and nobody to fall back on: its
+    first version becomes stable with the first raise.
+    """
+    if found is None:
+        return _refuse("the router has no record of this release")
+    fault = _foreign(found, token, canary)
+    if fault:
+        return _refuse(fault)
+    if found.state is ReleaseState.RELEASED:
+        return Decision(action=Action.DONE, reason="already released", split=found)
+    if found.state is ReleaseState.SEALED:
+        return _refuse(f"this attempt was stopped ({found.reason}); clear the run to try again")
+    if found.stable is None:
+        return Decision(
+            action=Action.WRITE, reason="first version of this service", split=_released(found)
+        )
+    if found.weight == weight:
+        return Decision(action=Action.DONE, reason="already there", split=found)
+    if found.weight != previous_weight:
+        return _refuse(
+            f"the weight is {found.weight} %, the previous step left {previous_weight} %; "
+            "clear the run to try again"
+        )
+    return Decision(
+        action=Action.WRITE, reason=f"raise to {weight} %", split=replace(found, weight=weight)
+    )
+
+
+def decide_promotion(found: TrafficSplit | None, *, token: Token, canary: Arm) -> Decision:
+    """Make the canary the stable version, once it has carried all traffic."""
+    if found is None:
+        return _refuse("the router has no record of this release")
+    fault = _foreign(found, token, canary)
+    if fault:
+        return _refuse(fault)
+    if found.state is ReleaseState.RELEASED:
+        return Decision(action=Action.DONE, reason="already released", split=found)
+    if found.state is ReleaseState.SEALED:
+        return _refuse(f"this attempt was stopped ({found.reason}); clear the run to try again")
+    if found.weight != 100:
+        return _refuse(f"the canary carries {found.weight} %, not all traffic")
+    return Decision(
+        action=Action.WRITE, reason=f"{canary.version} is stable", split=_released(found)
+    )
+
+
+def decide_abort(found: TrafficSplit | None, *, epoch: str, owner: str, reason: str) -> Decision:
+    """Put all traffic back and seal the epoch; on another release's split change nothing.
+
+    `epoch` may be empty when the caller (the teardown, a person) only knows the owner: then the
+    owner's current attempt is meant.
+    """
+    if found is None:
+        return Decision(action=Action.DONE, reason="the router has no record of this release")
+    same = found.token.epoch == epoch if epoch else found.token.owner == owner
+    if not same:
+        return Decision(
+            action=Action.DONE,
+            reason=f"the split belongs to {found.token.owner}, not to {owner}",
+            split=found,
+        )
+    if found.state is ReleaseState.RELEASED:
+        return Decision(action=Action.DONE, reason="already released", split=found)
+    if found.state is ReleaseState.SEALED and found.weight == 0:
+        return Decision(action=Action.DONE, reason="already sealed at 0 %", split=found)
+    split = replace(found, weight=0, state=ReleaseState.SEALED, reason=found.reason or reason)
+    return Decision(action=Action.WRITE, reason=reason, split=split)
+
+
+def is_expected(found: TrafficSplit | None, *, token: Token, canary: Arm, weight: int) -> str:
+    """Return what is wrong with a split a gate looks at, empty when it is the gate's own."""
+    if found is None:
+        return "the router's record is gone"
+    fault = _foreign(found, token, canary)
+    if fault:
+        return fault
+    if found.state is ReleaseState.RELEASED:
+        return "" if found.stable == canary else "the release has already ended"
+    if found.state is ReleaseState.SEALED:
+        return f"this attempt was stopped: {found.reason}"
+    if found.weight != weight:
+        return f"the weight is {found.weight} %, this step put it at {weight} %"
+    return ""
+
+
+def describe(split: TrafficSplit | None) -> str:
+    """Say a split in one line for a person."""
+    if split is None:
+        return "no record"
+    stable = split.stable.version if split.stable else "none"
+    canary = split.canary.version if split.canary else "none"
+    text = f"{split.weight} % on {canary}, stable {stable}, {split.state} by {split.token.owner}"
+    return f"{text} ({split.reason})" if split.reason else text
+
+
+def _foreign(found: TrafficSplit, token: Token, canary: Arm) -> str:
+    if found.token.epoch != token.epoch:
+        if found.token.owner == token.owner:
+            return "this is an earlier attempt of the run; clear the run to try again"
+        return f"the split belongs to {found.token.owner}"
+    if found.token.digest != token.digest:
+        return "spec changed in mid-release; clear the run to try again with the new one"
+    arm = found.stable if found.state is ReleaseState.RELEASED else found.canary
+    if arm != canary:
+        return f"the canary at the router is {arm}, this release brought {canary}"
+    return ""
+
+
+def _again(found: TrafficSplit, token: Token, reason: str) -> Decision:
+    if found.state is ReleaseState.OPEN:
+        return Decision(action=Action.DONE, reason=reason, split=found)
+    return _refuse(f"this attempt is {found.state}; a new one needs a new epoch")
+
+
+def _released(found: TrafficSplit) -> TrafficSplit:
+    return replace(found, stable=found.canary, canary=None, weight=0, state=ReleaseState.RELEASED)
+
+
+def _refuse(reason: str) -> Decision:
+    return Decision(action=Action.REFUSE, reason=reason)

@@ -1,0 +1,31 @@
+"""What every workload's adapter offers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from airflow_rollout.analysis.readings import Probe
+from airflow_rollout.release import Arm
+from airflow_rollout.wire import Send
+
+__all__ = ["Workload"]
+
+
+class Workload(Protocol):
+    """Start, probe, promote and remove the thing that is released. All calls are idempotent."""
+
+    async def deploy(self, canary: Arm, send: Send) -> None:
+        """Start the canary; return before it is ready."""
+        ...
+
+    async def probe(self, arm: Arm, at: float, send: Send) -> Probe:
+        """Ask once whether an arm can serve; a failed probe is an answer, not an error."""
+        ...
+
+    async def promote(self, canary: Arm, send: Send) -> None:
+        """Give the idle stable workload the canary's version and wait for nothing."""
+        ...
+
+    async def remove(self, canary: Arm, send: Send) -> None:
+        """Remove what `deploy` made; nothing else, and no error if it is gone."""
+        ...
