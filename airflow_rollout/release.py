@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 __all__ = [
+    "Action",
     "Arm",
     "Decision",
     "Outcome",
     "ReleaseState",
     "Token",
     "TrafficSplit",
-    "Action",
     "decide_abort",
     "decide_open",
     "decide_promotion",
@@ -112,7 +112,7 @@ def decide_open(found: TrafficSplit | None, *, service: str, token: Token, canar
         )  # fmt: skip
         return Decision(action=Action.WRITE, reason="first release of this service", split=split)
     if found.token.epoch == token.epoch:
-        return _again(found, token, "opened before")
+        return _again(found)
     if found.state is ReleaseState.OPEN and found.token.owner != token.owner:
         return _refuse(
             f"release {found.token.owner} is still open; if nothing runs it any more, run "
@@ -235,9 +235,9 @@ def _foreign(found: TrafficSplit, token: Token, canary: Arm) -> str:
     return ""
 
 
-def _again(found: TrafficSplit, token: Token, reason: str) -> Decision:
+def _again(found: TrafficSplit) -> Decision:
     if found.state is ReleaseState.OPEN:
-        return Decision(action=Action.DONE, reason=reason, split=found)
+        return Decision(action=Action.DONE, reason="opened before", split=found)
     return _refuse(f"this attempt is {found.state}; a new one needs a new epoch")
 
 

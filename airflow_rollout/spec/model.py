@@ -96,7 +96,7 @@ class RolloutSpec:
 
     @classmethod
     def from_builtins(cls, data: dict[str, Any]) -> RolloutSpec:
-        """Rebuild a spec from `to_builtins`; raises `msgspec.ValidationError` on a foreign shape."""
+        """Rebuild a spec from `to_builtins`; a foreign shape is a `msgspec.ValidationError`."""
         return msgspec.convert(data, cls)
 
     def digest(self) -> str:
