@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from airflow_rollout.spec.model import RolloutSpec
 
-__all__ = ["FULL_STEP_ID", "Plan", "PlannedStep", "make_plan"]
+__all__ = [
+    "FULL_STEP_ID",
+    "GATE_BACKSTOP_SECONDS",
+    "Plan",
+    "PlannedStep",
+    "find_step",
+    "gate_deadline_seconds",
+    "make_plan",
+]
 
 FULL_STEP_ID = "step_full"
 
@@ -64,6 +72,14 @@ def make_plan(spec: RolloutSpec) -> Plan:
         longest_exposure_seconds=max(deadlines),
         backstop_exposure_seconds=max(step.backstop_seconds for step in planned),
     )
+
+
+def find_step(spec: RolloutSpec, step_id: str) -> PlannedStep:
+    """Return one step of a spec's plan; `KeyError` with the steps there are otherwise."""
+    steps = {step.id: step for step in make_plan(spec).steps}
+    if step_id not in steps:
+        raise KeyError(f"no step {step_id!r} in {spec.name}, only {', '.join(steps)}")
+    return steps[step_id]
 
 
 def gate_deadline_seconds(hold: float, failure_limit: int, interval: float) -> float:

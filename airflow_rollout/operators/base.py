@@ -1,0 +1,96 @@
+"""What the tasks of a release share: the spec, the pieces of the record, the link to its page."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from airflow.sdk import BaseOperator, BaseOperatorLink, Context
+
+from airflow_rollout.hooks.links import LINK_NAME, release_url
+from airflow_rollout.record import Attempt, Event, Key, events_piece, from_piece, to_piece
+from airflow_rollout.spec.model import RolloutSpec
+
+__all__ = ["ReleaseOperator", "ReleaseRecordLink", "owner_of", "run_async"]
+
+T = TypeVar("T")
+
+
+class ReleaseRecordLink(BaseOperatorLink):
+    """The button that leads from a task to the page of its release."""
+
+    name = "Release record"
+
+    @property
+    def xcom_key(self) -> str:
+        """Return the XCom in which Airflow keeps the address."""
+        return f"_link_{LINK_NAME}"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        """Return the address of the release's page."""
+        return release_url(ti_key.dag_id, ti_key.run_id)
+
+
+def owner_of(context: Context, group: str) -> str:
+    """Return the release's name across its attempts.
+
+    `group` tells the rollouts of one DAG apart; it is empty where the DAG is one rollout.
+    """
+    run = context["dag_run"]
+    owner = f"{run.dag_id}/{run.run_id}"
+    return f"{owner}/{group}" if group else owner
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run adapter code, which is async for the triggerer's sake, in a worker."""
+    return asyncio.run(work)
+
+
+class ReleaseOperator(BaseOperator):
+    """Hold the spec and write this task's piece of the release's record.
+
+    The spec is never a template field: Jinja would eat the placeholders of its queries.
+
+    :param spec: how the service is released.
+    """
+
+    operator_extra_links = (ReleaseRecordLink(),)
+
+    # What a default_args of the user's may not change: a release that waits for an earlier run's
+    # task, or whose way back is cut short, would leave traffic where nobody judges it.
+    depends_on_past = False
+    wait_for_downstream = False
+
+    def __init__(self, *, spec: RolloutSpec, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.depends_on_past = False
+        self.wait_for_downstream = False
+        self._events: list[Event] = []
+
+    def tell(self, context: Context, text: str, *, epoch: str = "") -> None:
+        """Say what happened: in the log now, in the release's record at once."""
+        self.log.info("%s", text)
+        event = Event(at=time.time(), task=self.task_id, text=text, epoch=epoch)
+        self._events.append(event)
+        context["ti"].xcom_push(key=Key.EVENTS.value, value=events_piece(self._events))
+
+    def push(self, context: Context, key: Key, piece: object) -> None:
+        """Push this task's piece of the record."""
+        context["ti"].xcom_push(key=key.value, value=to_piece(piece))
+
+    def pull(self, context: Context, task_id: str, key: Key, kind: type[T]) -> T | None:
+        """Return another task's piece, None if it has none that can be read."""
+        return from_piece(context["ti"].xcom_pull(task_ids=task_id, key=key.value), kind)
+
+    def attempt(self, context: Context, prepare_task_id: str) -> Attempt:
+        """Return what `prepare` opened in this run.
+
+        :raises LookupError: it opened nothing.
+        """
+        attempt = self.pull(context, prepare_task_id, Key.ATTEMPT, Attempt)
+        if attempt is None:
+            raise LookupError(f"{prepare_task_id} opened no release in this run")
+        return attempt

@@ -1,0 +1,114 @@
+"""Find in words why a release is being rolled back. Nothing is ever decided by it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_rollout.plan import make_plan
+from airflow_rollout.record import (
+    Event,
+    GatePiece,
+    Key,
+    Pieces,
+    StepStart,
+    assemble,
+    from_piece,
+    stopping_verdict,
+)
+from airflow_rollout.release import Outcome
+from airflow_rollout.spec.model import RolloutSpec
+
+__all__ = ["Cause", "collect_pieces", "find_cause", "task_states"]
+
+_KEYS = (Key.ATTEMPT, Key.STEP, Key.GATE, Key.EVENTS, Key.END)
+
+# A gate that ended this close to its backstop was ended by it, not by a person.
+_BACKSTOP_SLACK_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """How an attempt ended and the sentence for a person."""
+
+    outcome: Outcome
+    reason: str
+
+
+def collect_pieces(context: Context, task_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the pieces that tasks of this run have pushed."""
+    ti = context["ti"]
+    pieces: dict[str, dict[str, Any]] = {}
+    for task_id in task_ids:
+        for key in _KEYS:
+            value = ti.xcom_pull(task_ids=task_id, key=key.value, map_indexes=-1)
+            if value is not None:
+                pieces.setdefault(task_id, {})[key.value] = value
+    return pieces
+
+
+def task_states(context: Context) -> dict[str, str]:
+    """Return the state of every task of this run that has one."""
+    ti = context["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
+    return {task: str(state) for task, state in states.get(ti.run_id, {}).items() if state}
+
+
+def find_cause(context: Context, spec: RolloutSpec, told_by: Sequence[str], log: Any) -> Cause:
+    """Return why this run is going back; a question to Airflow that fails makes it less exact."""
+    try:
+        failed = [task for task, state in task_states(context).items() if state == "failed"]
+        pieces = collect_pieces(context, told_by)
+        return explain(spec, failed, pieces, now=time.time())
+    except Exception:
+        log.exception("could not find out why")
+        return Cause(outcome=Outcome.ROLLED_BACK, reason="a task of this release failed")
+
+
+def explain(spec: RolloutSpec, failed: list[str], pieces: Pieces, *, now: float) -> Cause:
+    """Say from the failed tasks and their pieces how the release ended.
+
+    A gate that was marked failed in the UI leaves no verdict of its own: that is an abort.
+    """
+    record = assemble(pieces, dag_id="", run_id="")
+    gates = record.gates if record else []
+    stopped = stopping_verdict(gates)
+    if stopped is not None:
+        return Cause(outcome=Outcome.ROLLED_BACK, reason=stopped.judgement.reason)
+    words = _last_words(failed, record.timeline if record else [])
+    if words:
+        return Cause(outcome=Outcome.ROLLED_BACK, reason=words)
+    gate = next((task for task in failed if task.endswith(".gate")), None)
+    if gate is None:
+        names = ", ".join(failed) or "a task"
+        return Cause(outcome=Outcome.ROLLED_BACK, reason=f"{names} failed")
+    if _ran_out(spec, gate, pieces, now):
+        reason = f"{gate} was not judged until its backstop: does a triggerer run?"
+        return Cause(outcome=Outcome.ROLLED_BACK, reason=reason)
+    said = _gate_said(gate, pieces)
+    reason = f"{gate} was marked failed" + (f"; its last judgement: {said}" if said else "")
+    return Cause(outcome=Outcome.ABORTED, reason=reason)
+
+
+def _last_words(failed: list[str], timeline: list[Event]) -> str:
+    words = [event for event in timeline if event.task in failed]
+    return f"{words[-1].task}: {words[-1].text}" if words else ""
+
+
+def _ran_out(spec: RolloutSpec, gate: str, pieces: Pieces, now: float) -> bool:
+    promote = gate.removesuffix(".gate") + ".promote"
+    start = from_piece(pieces.get(promote, {}).get(Key.STEP), StepStart)
+    if start is None:
+        return False
+    backstops = {step.id: step.backstop_seconds for step in make_plan(spec).steps}
+    bound = backstops.get(start.step_id)
+    return bound is not None and now - start.written_at > bound - _BACKSTOP_SLACK_SECONDS
+
+
+def _gate_said(gate: str, pieces: Pieces) -> str:
+    piece = from_piece(pieces.get(gate, {}).get(Key.GATE), GatePiece)
+    return piece.judgement.reason if piece is not None else ""

@@ -1,0 +1,41 @@
+"""Start the canary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_rollout.hooks.connection import airflow_connections
+from airflow_rollout.hooks.systems import open_systems
+from airflow_rollout.operators.base import ReleaseOperator, run_async
+from airflow_rollout.record import Attempt
+from airflow_rollout.spec.model import RolloutSpec
+
+__all__ = ["DeployCanaryOperator"]
+
+
+class DeployCanaryOperator(ReleaseOperator):
+    """Start the new version beside the stable one, without traffic; does not wait for it.
+
+    :param spec: how the service is released.
+    :param prepare_task_id: the task that opened the release.
+    """
+
+    def __init__(self, *, spec: RolloutSpec, prepare_task_id: str, **kwargs: Any) -> None:
+        super().__init__(spec=spec, **kwargs)
+        self.prepare_task_id = prepare_task_id
+
+    def execute(self, context: Context) -> None:
+        """Start the canary."""
+        attempt = self.attempt(context, self.prepare_task_id)
+        run_async(self._deploy(attempt))
+        self.tell(
+            context,
+            f"canary {attempt.canary.version} at {attempt.canary.target}",
+            epoch=attempt.token.epoch,
+        )
+
+    async def _deploy(self, attempt: Attempt) -> None:
+        async with open_systems(self.spec, airflow_connections()) as systems:
+            await systems.deploy(attempt.canary)

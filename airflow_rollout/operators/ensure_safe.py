@@ -1,0 +1,77 @@
+"""The teardown that leaves no release unsafe, however its run ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_rollout.hooks.moves import Move
+from airflow_rollout.operators.causes import Cause, collect_pieces, task_states
+from airflow_rollout.operators.rollback import WayBack
+from airflow_rollout.record import Key, assemble
+from airflow_rollout.release import Outcome, ReleaseState
+from airflow_rollout.spec.model import RolloutSpec
+
+__all__ = ["EnsureSafeOperator"]
+
+
+class EnsureSafeOperator(WayBack):
+    """Do what `rollback` would have done where the run ended without it, and close the record.
+
+    Runs when the run was marked failed or success, when tasks were marked or skipped, and after
+    every ordinary end, where it finds nothing to do. Fails, and so makes the run red, when the
+    release was not promoted although the run would look as if it had been.
+
+    :param spec: how the service is released.
+    :param released_task_id: the leaf that is reached only by a promoted release.
+    :param told_by: tasks whose pieces make the release's record.
+    :param group: tells the rollouts of one DAG apart.
+    :param deadline_seconds: how long the way back is tried.
+    """
+
+    def __init__(self, *, spec: RolloutSpec, released_task_id: str, **kwargs: Any) -> None:
+        super().__init__(spec=spec, **kwargs)
+        self.released_task_id = released_task_id
+
+    def execute(self, context: Context) -> None:
+        """Make sure that this release is promoted or gone."""
+        reason = "the run was ended before it was released"
+        move = self.go_back(context, reason)
+        if move.wrote:
+            self.end(context, move, Cause(outcome=Outcome.ABORTED, reason=reason))
+        self._close(context)
+        if move.wrote:
+            raise AirflowFailException(f"{reason}: all traffic was put back on stable")
+        if not self._promoted(context, move) and self._looks_released(context):
+            raise AirflowFailException(
+                f"{self.released_task_id} is marked, but this release was not promoted"
+            )
+
+    def _promoted(self, context: Context, move: Move) -> bool:
+        split = move.split
+        return (
+            split is not None
+            and split.token.owner == self.owner(context)
+            and split.state is ReleaseState.RELEASED
+        )
+
+    def _looks_released(self, context: Context) -> bool:
+        try:
+            state = task_states(context).get(self.released_task_id, "")
+        except Exception:
+            self.log.exception("could not ask for the state of %s", self.released_task_id)
+            return False
+        return state in ("success", "skipped")
+
+    def _close(self, context: Context) -> None:
+        """Push the whole record of this release; its failure changes nothing of the end."""
+        try:
+            ti = context["ti"]
+            ours = [task.task_id for task in context["dag"].tasks if hasattr(task, "spec")]
+            record = assemble(collect_pieces(context, ours), dag_id=ti.dag_id, run_id=ti.run_id)
+            if record is not None:
+                ti.xcom_push(key=Key.RECORD.value, value=record.to_builtins())
+        except Exception:
+            self.log.exception("could not close the record")

@@ -1,0 +1,137 @@
+"""Preflight, then open the release at weight 0."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_rollout.analysis.readings import ReadFailure
+from airflow_rollout.errors import PermanentAdapterError, RolloutError, SpecError
+from airflow_rollout.hooks.connection import airflow_connections
+from airflow_rollout.hooks.moves import Move, open_release
+from airflow_rollout.hooks.systems import Systems, open_systems
+from airflow_rollout.metrics.base import Window
+from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
+from airflow_rollout.record import Attempt, Key
+from airflow_rollout.release import Arm, Token, describe
+from airflow_rollout.spec.durations import parse_duration
+from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.traffic.base import Feature
+
+__all__ = ["PrepareReleaseOperator"]
+
+# How far preflight's reads look back: far enough for the slowest scrape in use.
+_LOOKBACK_SECONDS = 120.0
+
+
+class PrepareReleaseOperator(ReleaseOperator):
+    """Check that everything answers, lower to weight 0 and open the release.
+
+    Refuses while another release of the service is open. A cleared run comes through here again
+    and gets a new epoch, with which no task of the earlier attempt can write.
+
+    :param spec: how the service is released.
+    :param version: the new version's name (templated)
+    :param target: where it serves: a URL or an image, as the workload wants it (templated)
+    :param interval: overrides the spec's interval, for example ``5s``; empty: not (templated)
+    :param dispersion: overrides the spec's dispersion; empty: not (templated)
+    :param group: tells the rollouts of one DAG apart.
+    """
+
+    template_fields: Sequence[str] = ("version", "target", "interval", "dispersion")
+
+    def __init__(
+        self,
+        *,
+        spec: RolloutSpec,
+        version: str,
+        target: str,
+        interval: str = "",
+        dispersion: str = "",
+        group: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(spec=spec, **kwargs)
+        self.version = version
+        self.target = target
+        self.interval = interval
+        self.dispersion = dispersion
+        self.group = group
+
+    def execute(self, context: Context) -> None:
+        """Open the release; what is wrong ends the run before any traffic moves."""
+        try:
+            interval, dispersion = self._overrides()
+            spec = self.spec.overridden(interval_seconds=interval, dispersion=dispersion)
+            attempt, move = run_async(self._open(context, spec))
+        except (PermanentAdapterError, SpecError) as error:
+            self.tell(context, f"refused: {error}")
+            raise AirflowFailException(str(error)) from error
+        except RolloutError as error:
+            self.tell(context, f"not opened: {error}")
+            raise
+        attempt = Attempt(
+            token=attempt.token,
+            canary=attempt.canary,
+            stable=move.split.stable if move.split else None,
+            opened_at=attempt.opened_at,
+            interval_seconds=interval,
+            dispersion=dispersion,
+        )
+        self.push(context, Key.ATTEMPT, attempt)
+        self.tell(
+            context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
+        )
+
+    def _overrides(self) -> tuple[float | None, float | None]:
+        for name in self.template_fields:
+            if "{{" in str(getattr(self, name)):
+                raise SpecError("was not rendered", path=name, found=getattr(self, name))
+        for name in ("version", "target"):
+            if not str(getattr(self, name)).strip():
+                raise SpecError("is empty", path=name, allowed="the value this release brings")
+        interval = parse_duration(self.interval, path="interval") if self.interval else None
+        return interval, _number(self.dispersion, "dispersion")
+
+    async def _open(self, context: Context, spec: RolloutSpec) -> tuple[Attempt, Move]:
+        now = time.time()
+        owner = owner_of(context, self.group)
+        token = Token(epoch=uuid.uuid4().hex, owner=owner, digest=self.spec.digest())
+        canary = Arm(version=str(self.version), target=str(self.target))
+        async with open_systems(spec, airflow_connections()) as systems:
+            await _preflight(systems, spec, now)
+            move = await open_release(
+                systems, service=spec.traffic.service, token=token, canary=canary
+            )
+        attempt = Attempt(token=token, canary=canary, stable=None, opened_at=now)
+        return attempt, move
+
+
+async def _preflight(systems: Systems, spec: RolloutSpec, now: float) -> None:
+    """Raise the first thing that would stop the release later anyway."""
+    if Feature.WEIGHTS not in systems.router.features:
+        raise PermanentAdapterError("cannot split by weight", system=spec.traffic.router)
+    await systems.read_split()
+    window = Window(start=now - _LOOKBACK_SECONDS, end=now)
+    for name, reading in (await systems.read_metrics(spec.judge.metrics, window)).items():
+        if isinstance(reading, ReadFailure):
+            raise PermanentAdapterError(
+                f"metric {name} cannot be read: {reading.reason}", system=spec.source.provider
+            )
+
+
+def _number(text: str, path: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise SpecError("is not a number", path=path, found=text, allowed="1 or more") from error
+    if not value >= 1:
+        raise SpecError("is too small", path=path, found=text, allowed="1 or more")
+    return value

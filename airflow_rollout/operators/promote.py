@@ -1,0 +1,134 @@
+"""Raise the weight: sample both arms, write, hand sample and time to the gate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_rollout.analysis.judge import Judge
+from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused
+from airflow_rollout.hooks.connection import airflow_connections
+from airflow_rollout.hooks.moves import Move, raise_weight
+from airflow_rollout.hooks.systems import Systems, open_systems
+from airflow_rollout.operators.base import ReleaseOperator, run_async
+from airflow_rollout.plan import PlannedStep, find_step
+from airflow_rollout.record import Attempt, Checkpoint, Key, StepStart
+from airflow_rollout.release import ReleaseState
+from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.triggers.gate_loop import context_of, read_window
+
+__all__ = ["PromoteStepOperator"]
+
+
+class PromoteStepOperator(ReleaseOperator):
+    """Raise the canary to one step's weight.
+
+    Idempotent: repeated, it finds its weight and hands over again. Refused by the fence when the
+    split is not what the step before left; the run is then rolled back.
+
+    :param spec: how the service is released.
+    :param step_id: which step of the plan, for example ``step_02``.
+    :param prepare_task_id: the task that opened the release.
+    :param previous_task_ids: the step before: its gate and its promote task, empty for the first.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: RolloutSpec,
+        step_id: str,
+        prepare_task_id: str,
+        previous_task_ids: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(spec=spec, **kwargs)
+        self.step_id = step_id
+        self.prepare_task_id = prepare_task_id
+        self.previous_task_ids = tuple(previous_task_ids)
+
+    def execute(self, context: Context) -> None:
+        """Write the weight and push the gate's start."""
+        attempt = self.attempt(context, self.prepare_task_id)
+        spec = self.spec.overridden(
+            interval_seconds=attempt.interval_seconds, dispersion=attempt.dispersion
+        )
+        step = find_step(spec, self.step_id)
+        epoch = attempt.token.epoch
+        state, before = self._handed_on(context, epoch)
+        try:
+            start, move = run_async(self._raise(spec, step, attempt, state, before))
+        except (ReleaseRefused, PermanentAdapterError) as error:
+            self.tell(context, f"{step.weight} % refused: {error}", epoch=epoch)
+            raise AirflowFailException(str(error)) from error
+        self.push(context, Key.STEP, start)
+        if state is None and self.previous_task_ids:
+            self.tell(context, "no evidence was handed on: the judge begins anew", epoch=epoch)
+        self.tell(context, f"{step.weight} % of traffic: {move.reason}", epoch=epoch)
+
+    def _handed_on(
+        self, context: Context, epoch: str
+    ) -> tuple[dict[str, Any] | None, StepStart | None]:
+        """Return the newest judge's state of this attempt, and how the step before began."""
+        state: dict[str, Any] | None = None
+        before: StepStart | None = None
+        for task_id in self.previous_task_ids:
+            checkpoint = self.pull(context, task_id, Key.CHECKPOINT, Checkpoint)
+            if state is None and checkpoint is not None and checkpoint.epoch == epoch:
+                state = checkpoint.state
+            start = self.pull(context, task_id, Key.STEP, StepStart)
+            if start is not None and start.attempt.token.epoch == epoch:
+                before = start
+                state = start.state if state is None else state
+        return state, before
+
+    async def _raise(
+        self,
+        spec: RolloutSpec,
+        step: PlannedStep,
+        attempt: Attempt,
+        state: dict[str, Any] | None,
+        before: StepStart | None,
+    ) -> tuple[StepStart, Move]:
+        async with open_systems(spec, airflow_connections()) as systems:
+            start = StepStart(
+                attempt=attempt,
+                step_id=step.id,
+                weight=step.weight,
+                written_at=time.time(),
+                release_started_at=before.release_started_at if before else time.time(),
+                state=state,
+            )
+            sampled = await _sample(systems, spec, step, start)
+            move = await raise_weight(
+                systems,
+                token=attempt.token,
+                canary=attempt.canary,
+                weight=step.weight,
+                previous_weight=step.previous_weight,
+            )
+        now = time.time()
+        first = move.split is not None and move.split.state is ReleaseState.RELEASED
+        return StepStart(
+            attempt=attempt,
+            step_id=step.id,
+            weight=step.weight,
+            written_at=now,
+            release_started_at=before.release_started_at if before else now,
+            state=sampled,
+            first=first,
+        ), move
+
+
+async def _sample(
+    systems: Systems, spec: RolloutSpec, step: PlannedStep, start: StepStart
+) -> dict[str, Any]:
+    """Feed the judge with what both arms have counted until now, so that no window is blind."""
+    judge = Judge(spec.judge, context_of(step, start), start.state)
+    window = read_window(start.attempt.opened_at, start.written_at, start.written_at)
+    for name, reading in (await systems.read_metrics(spec.judge.metrics, window)).items():
+        judge.feed(name, reading)
+    return judge.state()

@@ -1,0 +1,63 @@
+"""The canary becomes the stable version."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_rollout.errors import (
+    PermanentAdapterError,
+    ReleaseRefused,
+    TransientAdapterError,
+)
+from airflow_rollout.hooks.connection import airflow_connections
+from airflow_rollout.hooks.moves import Move, make_stable, wait_live
+from airflow_rollout.hooks.systems import open_systems
+from airflow_rollout.operators.base import ReleaseOperator, run_async
+from airflow_rollout.record import Attempt, End, Key
+from airflow_rollout.release import Outcome
+from airflow_rollout.spec.model import RolloutSpec
+
+__all__ = ["PromoteCanaryOperator"]
+
+# How long the data plane may take to show the switch before the log says that it was not seen.
+_SEEN_SECONDS = 10.0
+
+
+class PromoteCanaryOperator(ReleaseOperator):
+    """Make the canary stable, after it has carried all traffic and was judged there.
+
+    :param spec: how the service is released.
+    :param prepare_task_id: the task that opened the release.
+    """
+
+    def __init__(self, *, spec: RolloutSpec, prepare_task_id: str, **kwargs: Any) -> None:
+        super().__init__(spec=spec, **kwargs)
+        self.prepare_task_id = prepare_task_id
+
+    def execute(self, context: Context) -> None:
+        """Give the idle stable workload the new version and switch."""
+        attempt = self.attempt(context, self.prepare_task_id)
+        epoch = attempt.token.epoch
+        try:
+            _, doubt = run_async(self._promote(attempt))
+        except (ReleaseRefused, PermanentAdapterError) as error:
+            self.tell(context, f"promotion refused: {error}", epoch=epoch)
+            raise AirflowFailException(str(error)) from error
+        reason = f"promoted: {attempt.canary.version} is the stable version"
+        end = End(epoch=epoch, outcome=Outcome.PROMOTED, reason=reason, at=time.time())
+        self.push(context, Key.END, end)
+        self.tell(context, f"{reason} (not seen yet: {doubt})" if doubt else reason, epoch=epoch)
+
+    async def _promote(self, attempt: Attempt) -> tuple[Move, str]:
+        async with open_systems(self.spec, airflow_connections()) as systems:
+            await systems.promote(attempt.canary)
+            move = await make_stable(systems, token=attempt.token, canary=attempt.canary)
+            try:
+                await wait_live(systems, 0, seconds=_SEEN_SECONDS)
+            except TransientAdapterError as error:
+                return move, str(error)
+        return move, ""

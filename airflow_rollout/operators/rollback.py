@@ -1,0 +1,147 @@
+"""The way back: confirm that all traffic is on stable, remove the canary, say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, TypeGuard
+
+from airflow.sdk import Context
+
+from airflow_rollout.errors import RolloutError, TransientAdapterError
+from airflow_rollout.hooks.connection import airflow_connections
+from airflow_rollout.hooks.moves import Move, abort, persist, wait_live
+from airflow_rollout.hooks.systems import Systems, open_systems
+from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
+from airflow_rollout.operators.causes import Cause, find_cause
+from airflow_rollout.record import End, Key
+from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describe
+from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.traffic.base import Feature
+
+__all__ = ["RollbackOperator", "WayBack", "go_back"]
+
+# How long the way back is tried before the run ends as failed_to_roll_back.
+DEADLINE_SECONDS = 3600.0
+
+# After the record says 0, the data plane gets this long to show it before the next try.
+_SEEN_SECONDS = 30.0
+
+# Without conditional writes a raise already in flight may land after the abort: two looks this
+# far apart must both find 0.
+_SETTLE_SECONDS = 2.5
+
+
+class WayBack(ReleaseOperator):
+    """What `rollback` and `ensure_safe` share: to decide from the router's record alone.
+
+    :param spec: how the service is released.
+    :param told_by: tasks whose pieces tell why the release ended; never what to do.
+    :param group: tells the rollouts of one DAG apart.
+    :param deadline_seconds: how long the way back is tried.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: RolloutSpec,
+        told_by: Sequence[str] = (),
+        group: str = "",
+        deadline_seconds: float = DEADLINE_SECONDS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(spec=spec, **kwargs)
+        self.told_by = tuple(told_by)
+        self.group = group
+        self.deadline_seconds = deadline_seconds
+        # The deadline above bounds this task; a timeout from default_args would cut the way back.
+        self.execution_timeout = None
+
+    def owner(self, context: Context) -> str:
+        """Return whose split this task may put back."""
+        return owner_of(context, self.group)
+
+    def go_back(self, context: Context, reason: str) -> Move:
+        """Return the move after which this release's traffic was safe.
+
+        :raises RolloutError: the deadline passed; said loudly and recorded before.
+        """
+        try:
+            return run_async(self._until_safe(self.owner(context), reason))
+        except Exception as error:
+            text = str(error) if isinstance(error, RolloutError) else repr(error)
+            message = f"FAILED TO ROLL BACK: {text}. Run `airflow-rollout rollback` now."
+            self.tell(context, message)
+            end = End(epoch="", outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message, at=time.time())
+            self.push(context, Key.END, end)
+            raise
+
+    async def _until_safe(self, owner: str, reason: str) -> Move:
+        async def once() -> Move:
+            async with open_systems(self.spec, airflow_connections()) as systems:
+                return await go_back(systems, owner=owner, reason=reason)
+
+        return await persist(once, seconds=self.deadline_seconds, on_error=self._complain)
+
+    def _complain(self, text: str) -> None:
+        self.log.error("not safe yet: %s", text)
+
+    def end(self, context: Context, move: Move, cause: Cause) -> None:
+        """Record how this attempt ended."""
+        epoch = move.split.token.epoch if _is_own(move.split, self.owner(context)) else ""
+        end = End(epoch=epoch, outcome=cause.outcome, reason=cause.reason, at=time.time())
+        self.push(context, Key.END, end)
+        self.tell(context, f"{cause.outcome}: {cause.reason}", epoch=epoch)
+
+
+class RollbackOperator(WayBack):
+    """Put all traffic on the stable version and remove the canary.
+
+    Works from the router's record alone, whatever else is broken; repeated, it finds its work
+    done. Retries until `deadline_seconds`, then fails as `failed_to_roll_back`.
+
+    :param spec: how the service is released.
+    :param told_by: tasks whose pieces tell why the release ended; never what to do.
+    :param group: tells the rollouts of one DAG apart.
+    :param deadline_seconds: how long the way back is tried.
+    """
+
+    def execute(self, context: Context) -> None:
+        """Go back, then say why."""
+        move = self.go_back(context, f"stopped by {self.task_id}")
+        split = move.split
+        own = _is_own(split, self.owner(context))
+        if not own or split is None or split.state is not ReleaseState.SEALED:
+            self.tell(context, f"nothing to put back: {move.reason}")
+        else:
+            self.tell(context, f"safe: {describe(split)}", epoch=split.token.epoch)
+            if not move.wrote and split.reason:
+                # The gate was here first and left its verdict in the record.
+                self.end(context, move, Cause(outcome=Outcome.ROLLED_BACK, reason=split.reason))
+                return
+        self.end(context, move, find_cause(context, self.spec, self.told_by, self.log))
+
+
+async def go_back(systems: Systems, *, owner: str, reason: str) -> Move:
+    """Seal the owner's attempt at weight 0, see it in the data plane and remove the canary.
+
+    :raises TransientAdapterError: the record says 0, the data plane does not yet.
+    """
+    move = await abort(systems, epoch="", owner=owner, reason=reason)
+    split = move.split
+    if not _is_own(split, owner) or split.state is not ReleaseState.SEALED:
+        return move
+    await wait_live(systems, 0, seconds=_SEEN_SECONDS)
+    if Feature.CONDITIONAL_WRITE not in systems.router.features:
+        await asyncio.sleep(_SETTLE_SECONDS)
+        again = await abort(systems, epoch=split.token.epoch, owner=owner, reason=reason)
+        if again.wrote:
+            raise TransientAdapterError("a raise landed after the abort", system="router")
+    if split.canary is not None:
+        await systems.remove(split.canary)
+    return move
+
+
+def _is_own(split: TrafficSplit | None, owner: str) -> TypeGuard[TrafficSplit]:
+    return split is not None and split.token.owner == owner

@@ -1,0 +1,286 @@
+"""What a release leaves behind: the pieces its tasks push as XComs, and the record made of them.
+
+Every task writes only its own piece, so nothing is ever rewritten by two. `assemble` turns the
+pieces of a run into one `ReleaseRecord`; the command line, the page in the UI and the last task
+of a run all read it through here. Pieces of an earlier attempt of the same run are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+
+from airflow_rollout.analysis.verdict import Judgement, Verdict
+from airflow_rollout.release import Arm, Outcome, Token
+
+__all__ = [
+    "SCHEMA",
+    "Attempt",
+    "Checkpoint",
+    "End",
+    "Event",
+    "GatePiece",
+    "Key",
+    "Pieces",
+    "ReleaseRecord",
+    "StepStart",
+    "Stop",
+    "assemble",
+    "events_piece",
+    "from_piece",
+    "stopping_verdict",
+    "to_piece",
+]
+
+# Grows when a piece changes its shape; a piece of another schema is left out, never guessed.
+SCHEMA = 1
+
+Pieces = Mapping[str, Mapping[str, Any]]
+"""task id -> XCom key -> value, as Airflow's API or the task context gives them."""
+
+
+class Key(StrEnum):
+    """XCom keys of the pieces."""
+
+    ATTEMPT = "attempt"
+    STEP = "step"
+    GATE = "gate"
+    CHECKPOINT = "checkpoint"
+    EVENTS = "events"
+    END = "end"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of the timeline; `at` in epoch seconds, `epoch` of the attempt ("" = any)."""
+
+    at: float
+    task: str
+    text: str
+    epoch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What `prepare` opened: the token, the arms and what this release overrides."""
+
+    token: Token
+    canary: Arm
+    stable: Arm | None
+    opened_at: float
+    interval_seconds: float | None = None
+    dispersion: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStart:
+    """What `promote` hands to its gate: when it wrote, and the judge fed with the last sample.
+
+    `first` says that the service had no stable version: the canary has become it with this write,
+    there is nothing to compare it with and nobody to fall back on.
+    """
+
+    attempt: Attempt
+    step_id: str
+    weight: int
+    written_at: float
+    release_started_at: float
+    state: dict[str, Any] | None = None
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """The judge's state in a gate; the same gate goes on from it, or the next one."""
+
+    epoch: str
+    step_id: str
+    at: float
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """How a gate put the traffic back, in epoch seconds.
+
+    `written_at` is when the router's record was sealed, `seen_at` when the data plane was read
+    back at weight 0; None where that was not reached (`error` says why) or cannot be read.
+    """
+
+    decided_at: float
+    written_at: float | None = None
+    seen_at: float | None = None
+    tries: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePiece:
+    """What a gate knows now; `judgement.ends` says that it is its last word."""
+
+    epoch: str
+    step_id: str
+    weight: int
+    written_at: float
+    hold_seconds: float
+    judgement: Judgement
+    stop: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How an attempt ended, from the task that ended it."""
+
+    epoch: str
+    outcome: Outcome
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRecord:
+    """One release: what happened, why, and with which numbers.
+
+    `outcome` is None while the release runs. `reason` is the sentence a person reads first.
+    """
+
+    schema: int
+    dag_id: str
+    run_id: str
+    version: str
+    target: str
+    stable: str
+    outcome: Outcome | None
+    reason: str
+    weight: int
+    started_at: float | None
+    ended_at: float | None
+    gates: list[GatePiece] = field(default_factory=list)
+    timeline: list[Event] = field(default_factory=list)
+
+    def to_builtins(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+
+
+T = TypeVar("T")
+
+
+def to_piece(value: Any) -> dict[str, Any]:
+    """Return a piece as JSON-ready values with its schema number."""
+    return {"schema": SCHEMA, **msgspec.to_builtins(value)}
+
+
+def events_piece(events: Iterable[Event]) -> dict[str, Any]:
+    """Return a task's lines of the timeline as its piece."""
+    return {"schema": SCHEMA, "events": [msgspec.to_builtins(event) for event in events]}
+
+
+def from_piece(data: object, kind: type[T]) -> T | None:
+    """Read a piece back; None when there is none or it is of another schema or shape."""
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        return None
+    try:
+        return msgspec.convert({k: v for k, v in data.items() if k != "schema"}, kind)
+    except msgspec.ValidationError:
+        return None
+
+
+def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | None:
+    """Make one record of a run's pieces; None while nothing was opened and nothing was said."""
+    attempt = _first(pieces, Key.ATTEMPT, Attempt)
+    epoch = attempt.token.epoch if attempt else ""
+    gates = [
+        piece
+        for piece in _all(pieces, Key.GATE, GatePiece)
+        if not epoch or piece.epoch == epoch
+    ]  # fmt: skip
+    gates.sort(key=lambda piece: piece.written_at)
+    timeline = _timeline(pieces, epoch)
+    if attempt is None and not timeline:
+        return None
+    end = _end(pieces, epoch)
+    return ReleaseRecord(
+        schema=SCHEMA,
+        dag_id=dag_id,
+        run_id=run_id,
+        version=attempt.canary.version if attempt else "",
+        target=attempt.canary.target if attempt else "",
+        stable=attempt.stable.version if attempt and attempt.stable else "",
+        outcome=end.outcome if end else None,
+        reason=_reason(end, gates, timeline),
+        weight=_weight(pieces, epoch, end),
+        started_at=attempt.opened_at if attempt else None,
+        ended_at=end.at if end else None,
+        gates=gates,
+        timeline=timeline,
+    )
+
+
+def _all(pieces: Pieces, key: Key, kind: type[T]) -> Iterable[T]:
+    for values in pieces.values():
+        piece = from_piece(values.get(key), kind)
+        if piece is not None:
+            yield piece
+
+
+def _first(pieces: Pieces, key: Key, kind: type[T]) -> T | None:
+    return next(iter(_all(pieces, key, kind)), None)
+
+
+def _timeline(pieces: Pieces, epoch: str) -> list[Event]:
+    events: list[Event] = []
+    for values in pieces.values():
+        raw = values.get(Key.EVENTS)
+        for item in raw.get("events", []) if isinstance(raw, dict) else []:
+            event = from_piece({"schema": raw.get("schema"), **item}, Event)
+            if event is not None and event.epoch in ("", epoch):
+                events.append(event)
+    return sorted(events, key=lambda event: event.at)
+
+
+def _end(pieces: Pieces, epoch: str) -> End | None:
+    """Return the first end of this attempt: the later ones only confirm it.
+
+    A failed rollback outweighs everything that was said before it; the teardown that mended it
+    later outweighs the failure.
+    """
+    ends = [end for end in _all(pieces, Key.END, End) if end.epoch in ("", epoch)]
+    ends.sort(key=lambda end: end.at)
+    if not ends:
+        return None
+    if ends[-1].outcome is Outcome.FAILED_TO_ROLL_BACK:
+        return ends[-1]
+    safe = [end for end in ends if end.outcome is not Outcome.FAILED_TO_ROLL_BACK]
+    return safe[0]
+
+
+def _reason(end: End | None, gates: list[GatePiece], timeline: list[Event]) -> str:
+    if end is not None:
+        return end.reason
+    if gates:
+        return gates[-1].judgement.reason
+    return timeline[-1].text if timeline else ""
+
+
+def _weight(pieces: Pieces, epoch: str, end: End | None) -> int:
+    if end is not None:
+        return 100 if end.outcome is Outcome.PROMOTED else 0
+    for gate in _all(pieces, Key.GATE, GatePiece):
+        if gate.epoch == epoch and gate.stop is not None and gate.stop.written_at is not None:
+            return 0
+    starts = [s for s in _all(pieces, Key.STEP, StepStart) if s.attempt.token.epoch == epoch]
+    return max(starts, key=lambda start: start.written_at).weight if starts else 0
+
+
+def stopping_verdict(gates: Iterable[GatePiece]) -> GatePiece | None:
+    """Return the gate whose FAIL ended the release, None when none did."""
+    for piece in gates:
+        if piece.judgement.ends and piece.judgement.verdict is not Verdict.PASS:
+            return piece
+    return None

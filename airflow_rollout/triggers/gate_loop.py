@@ -1,0 +1,279 @@
+"""The loop of a gate: measure, probe and watch side by side, judge, and act on the verdict.
+
+The three askers run as tasks of their own, so that a source that never answers holds up neither
+the probes nor the deadline. They feed the judge and ring a bell; the loop asks the judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from airflow_rollout.analysis.judge import Judge, StepContext
+from airflow_rollout.analysis.verdict import Judgement, Verdict
+from airflow_rollout.hooks.systems import Systems
+from airflow_rollout.metrics.base import Window
+from airflow_rollout.plan import PlannedStep
+from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
+from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.triggers.clock import Clock
+from airflow_rollout.triggers.traffic_watch import WATCH_SECONDS, TrafficWatch, Unconfirmed
+
+__all__ = ["GateLoop", "Notebook", "context_of", "read_window"]
+
+# The gate's state goes to Airflow at most this often; a restarted gate repeats no interval, since
+# counters are cumulative, it only has fewer of them.
+CHECKPOINT_SECONDS = 5.0
+
+# The bell rings when something was fed; without it the judge is asked this often, for the clock.
+_TICK_SECONDS = 0.5
+
+# Two failed probes in a row stop a release: often enough that a crash is known within seconds.
+_PROBE_SECONDS = 1.0
+
+# How far a read looks back beyond the last answer, so that a slow source's late points are met.
+_LOOKBACK_SECONDS = 60.0
+
+# The saver looks this often whether something is due.
+_SAVE_SECONDS = 1.0
+
+# Saving never delays a verdict for longer than this.
+_SAVE_TIMEOUT_SECONDS = 10.0
+
+
+class Notebook(Protocol):
+    """Where a gate writes what it knows."""
+
+    async def save_gate(self, piece: GatePiece) -> None:
+        """Keep what the gate says now."""
+        ...
+
+    async def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep the judge's state."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Write a line to the task's log."""
+        ...
+
+
+def context_of(step: PlannedStep, start: StepStart) -> StepContext:
+    """Return the judge's view of a step."""
+    return StepContext(
+        step_id=step.id,
+        weight=step.weight,
+        written_at=start.written_at,
+        hold_seconds=step.hold_seconds,
+        deadline_seconds=step.deadline_seconds,
+        release_started_at=start.release_started_at,
+    )
+
+
+def read_window(opened_at: float, last_answer_at: float, now: float) -> Window:
+    """Return what a read may look at: since the last answer and a margin, never before the open."""
+    return Window(start=max(opened_at, last_answer_at - _LOOKBACK_SECONDS), end=now)
+
+
+@dataclass(kw_only=True)
+class _Saved:
+    checkpoint_at: float = float("-inf")
+    piece_at: float = float("-inf")
+
+
+class GateLoop:
+    """Judge one step until it passes or the release has to stop.
+
+    :param watch: None for a gate that guards no traffic: it only judges.
+    :param state: the judge's state to go on from, None to begin.
+    :param live_seconds: how often the piece for readers is saved while the gate holds.
+    """
+
+    def __init__(
+        self,
+        *,
+        systems: Systems,
+        spec: RolloutSpec,
+        step: PlannedStep,
+        start: StepStart,
+        state: dict[str, Any] | None,
+        watch: TrafficWatch | None,
+        notebook: Notebook,
+        clock: Clock,
+        live_seconds: float = CHECKPOINT_SECONDS,
+    ) -> None:
+        self._systems = systems
+        self._spec = spec
+        self._step = step
+        self._start = start
+        self._watch = watch
+        self._notebook = notebook
+        self._clock = clock
+        self._live_seconds = live_seconds
+        self._judge = Judge(spec.judge, context_of(step, start), state)
+        self._bell = asyncio.Event()
+        self._fault = ""
+        self._fed = False
+        self._latest: Judgement | None = None
+        self._saved = _Saved()
+
+    async def run(self) -> GatePiece:
+        """Return the gate's last word; traffic is safe by then, or the piece says why not."""
+        if self._start.first:
+            return await self._end(_first_version(self._clock.now()))
+        askers = [asyncio.create_task(asker) for asker in self._askers()]
+        try:
+            return await self._end(await self._judge_until_end())
+        finally:
+            for asker in askers:
+                asker.cancel()
+            await asyncio.gather(*askers, return_exceptions=True)
+
+    def _askers(self) -> list[Coroutine[Any, Any, None]]:
+        askers = [
+            self._repeat(self._save, min(_SAVE_SECONDS, self._live_seconds)),
+            self._repeat(self._measure, self._spec.source.every_seconds),
+            self._repeat(self._probe, min(_PROBE_SECONDS, self._spec.source.every_seconds)),
+        ]
+        if self._watch is not None:
+            askers.append(self._repeat(self._look, WATCH_SECONDS))
+        return askers
+
+    async def _repeat(self, ask: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """Ask at a steady pace; a slow answer delays the next question, it never stacks up."""
+        while True:
+            began = self._clock.now()
+            try:
+                await ask()
+            except Exception as error:  # noqa: BLE001 - one bad answer must not end the asking
+                self._notebook.say(f"{ask.__name__.strip('_')}: {error!r}")
+            self._bell.set()
+            await asyncio.sleep(max(0.05, began + seconds - self._clock.now()))
+
+    async def _measure(self) -> None:
+        now = self._clock.now()
+        window = read_window(self._start.attempt.opened_at, self._answered_at(), now)
+        readings = await self._systems.read_metrics(self._spec.judge.metrics, window)
+        for name, reading in readings.items():
+            self._judge.feed(name, reading)
+        self._fed = True
+
+    def _answered_at(self) -> float:
+        return max(self._start.written_at, self._saved.checkpoint_at)
+
+    async def _probe(self) -> None:
+        arm = self._start.attempt.canary
+        self._judge.feed_probe(await self._systems.probe(arm, self._clock.now()))
+
+    async def _look(self) -> None:
+        if self._watch is None:
+            return
+        try:
+            self._fault = await self._watch.look()
+        except Unconfirmed as doubt:
+            self._notebook.say(f"the split is not confirmed: {doubt}")
+
+    async def _judge_until_end(self) -> Judgement:
+        while True:
+            judgement = self._assess()
+            if judgement.ends and judgement.verdict is Verdict.PASS:
+                judgement = await self._confirmed(judgement)
+            if judgement.ends:
+                return judgement
+            self._latest = judgement
+            self._bell.clear()
+            try:
+                await asyncio.wait_for(self._bell.wait(), _TICK_SECONDS)
+            except TimeoutError:
+                continue
+
+    def _assess(self) -> Judgement:
+        judgement = self._judge.assess(self._clock.now())
+        return _stopped_by(self._fault, judgement) if self._fault else judgement
+
+    async def _confirmed(self, judgement: Judgement) -> Judgement:
+        """Let a PASS through only if the split was read and is the gate's own."""
+        if self._watch is None:
+            return judgement
+        try:
+            fault = await self._watch.confirm()
+        except Unconfirmed as doubt:
+            if self._clock.now() > self._start.written_at + self._step.deadline_seconds:
+                return _stopped_by(f"the split could not be confirmed: {doubt}", judgement)
+            waiting = f"waits for the router before it passes: {doubt}"
+            return replace(judgement, verdict=Verdict.INCONCLUSIVE, ends=False, reason=waiting)
+        return _stopped_by(fault, judgement) if fault else judgement
+
+    async def _save(self) -> None:
+        judgement, now = self._latest, self._clock.now()
+        if judgement is None or not self._fed:
+            return
+        if now - self._saved.checkpoint_at >= CHECKPOINT_SECONDS:
+            self._saved.checkpoint_at = now
+            await self._guarded(self._notebook.save_checkpoint(self._checkpoint()))
+        if now - self._saved.piece_at >= self._live_seconds:
+            self._saved.piece_at = now
+            self._notebook.say(judgement.reason)
+            await self._guarded(self._notebook.save_gate(self._piece(judgement)))
+
+    async def _end(self, judgement: Judgement) -> GatePiece:
+        self._notebook.say(judgement.reason)
+        self._latest = None  # the saver must not overwrite the last word
+        if judgement.verdict is Verdict.PASS or self._watch is None:
+            await self._save_end(self._piece(judgement))
+            return self._piece(judgement)
+        stopping = asyncio.create_task(self._watch.stop(judgement.reason))
+        saving = asyncio.create_task(self._save_end(self._piece(judgement)))
+        # A cancelled gate (marked in the UI, moved to another triggerer) still finishes its write.
+        stop = await asyncio.shield(stopping)
+        await asyncio.shield(saving)
+        piece = self._piece(judgement, stop)
+        await self._guarded(self._notebook.save_gate(piece))
+        return piece
+
+    async def _save_end(self, piece: GatePiece) -> None:
+        await self._guarded(self._notebook.save_checkpoint(self._checkpoint()))
+        await self._guarded(self._notebook.save_gate(piece))
+
+    async def _guarded(self, saving: Awaitable[None]) -> None:
+        """Save, but let no trouble of Airflow's hold up or end a gate.
+
+        A save that takes too long is left running, not cancelled: half a question to Airflow
+        would leave its answer for the next one.
+        """
+        task = asyncio.ensure_future(saving)
+        done, _ = await asyncio.wait({task}, timeout=_SAVE_TIMEOUT_SECONDS)
+        if not done:
+            self._notebook.say(f"Airflow took no record within {_SAVE_TIMEOUT_SECONDS:.0f} s")
+        elif task.exception() is not None:
+            self._notebook.say(f"could not save: {task.exception()!r}")
+
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(
+            epoch=self._start.attempt.token.epoch,
+            step_id=self._step.id,
+            at=self._clock.now(),
+            state=self._judge.state(),
+        )
+
+    def _piece(self, judgement: Judgement, stop: Stop | None = None) -> GatePiece:
+        return GatePiece(
+            epoch=self._start.attempt.token.epoch,
+            step_id=self._step.id,
+            weight=self._step.weight,
+            written_at=self._start.written_at,
+            hold_seconds=self._step.hold_seconds,
+            judgement=judgement,
+            stop=stop,
+        )
+
+
+def _stopped_by(fault: str, judgement: Judgement) -> Judgement:
+    reason = f"FAIL split: {fault}"
+    return replace(judgement, verdict=Verdict.FAIL, ends=True, reason=reason)
+
+
+def _first_version(at: float) -> Judgement:
+    reason = "PASS first version of this service: nothing to compare it with"
+    return Judgement(at=at, verdict=Verdict.PASS, ends=True, reason=reason)

@@ -1,0 +1,124 @@
+"""What a gate knows of the traffic while it judges: is the split still its own, and stop it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from airflow_rollout.errors import AdapterError, PermanentAdapterError, RolloutError
+from airflow_rollout.hooks.moves import abort, persist, wait_live
+from airflow_rollout.hooks.systems import Systems
+from airflow_rollout.record import Attempt, Stop
+from airflow_rollout.release import is_expected
+from airflow_rollout.triggers.clock import Clock
+
+__all__ = ["TrafficWatch", "Unconfirmed"]
+
+# A hand edit or a lost record is seen within this time.
+WATCH_SECONDS = 5.0
+
+# How long the data plane may lag behind the record before "written" counts as "not moved". The
+# slowest router measured needed 2 s after its own throttle; a loaded machine gets five times that.
+LIVE_GRACE_SECONDS = 10.0
+
+# The write of an abort is repeated for this long by the gate itself; the rollback task goes on.
+STOP_SECONDS = 5.0
+
+# How long the gate looks for weight 0 in the data plane after its write.
+_SEEN_SECONDS = 2.0
+
+# One unreadable record may be a file in the middle of somebody's edit; two, a watch apart, are not.
+_UNREADABLE_LIMIT = 2
+
+
+class Unconfirmed(Exception):
+    """Say that the split could not be read, so that a PASS has to wait."""
+
+
+class TrafficWatch:
+    """Look at the split of one step and put it back if the gate says so.
+
+    :param weight: what this step wrote (percent).
+    :param say: where a line for the log goes.
+    """
+
+    def __init__(
+        self,
+        systems: Systems,
+        attempt: Attempt,
+        *,
+        weight: int,
+        written_at: float,
+        clock: Clock,
+        say: Callable[[str], None],
+    ) -> None:
+        self._systems = systems
+        self._attempt = attempt
+        self._weight = weight
+        self._clock = clock
+        self._say = say
+        self._written_at = written_at
+        self._unreadable = 0
+
+    async def look(self) -> str:
+        """Return what is wrong with the split, empty if nothing is.
+
+        :raises Unconfirmed: it could not be read, or the data plane has not followed yet.
+        """
+        try:
+            found = await self._systems.read_split()
+            live = await self._systems.live_weight()
+        except PermanentAdapterError as error:
+            self._unreadable += 1
+            if self._unreadable >= _UNREADABLE_LIMIT:
+                return f"the router's record cannot be read: {error}"
+            raise Unconfirmed(str(error)) from error
+        except AdapterError as error:
+            raise Unconfirmed(str(error)) from error
+        self._unreadable = 0
+        fault = is_expected(
+            found, token=self._attempt.token, canary=self._attempt.canary, weight=self._weight
+        )
+        if fault or live is None or live == self._weight:
+            return fault
+        if self._clock.now() - self._written_at > LIVE_GRACE_SECONDS:
+            return f"the router works with {live} %, its record says {self._weight} %"
+        raise Unconfirmed(f"the router works with {live} % so far")
+
+    async def stop(self, reason: str) -> Stop:
+        """Seal the attempt at weight 0; every error is retried for a few seconds and reported."""
+        stop = Stop(decided_at=self._clock.now())
+        tries = 0
+
+        async def write() -> None:
+            nonlocal tries
+            tries += 1
+            token = self._attempt.token
+            move = await abort(self._systems, epoch=token.epoch, owner=token.owner, reason=reason)
+            self._say(f"traffic: {move.reason}")
+
+        try:
+            await persist(write, seconds=STOP_SECONDS, on_error=self._complain)
+        except Exception as error:  # noqa: BLE001 - the rollback task goes on where this ends
+            text = str(error) if isinstance(error, RolloutError) else repr(error)
+            return replace(stop, tries=tries, error=text)
+        written_at = self._clock.now()
+        stop = replace(stop, tries=tries, written_at=written_at)
+        try:
+            await wait_live(self._systems, 0, seconds=_SEEN_SECONDS)
+        except AdapterError as error:
+            return replace(stop, error=str(error))
+        return replace(stop, seen_at=self._clock.now())
+
+    def _complain(self, text: str) -> None:
+        self._say(f"could not put the traffic back yet: {text}")
+
+    async def confirm(self) -> str:
+        """Return what forbids a PASS; waits a moment for a data plane that is still moving."""
+        for _ in range(4):
+            try:
+                return await self.look()
+            except Unconfirmed:
+                await asyncio.sleep(0.1)
+        return await self.look()
