@@ -1,0 +1,236 @@
+"""A real Airflow: api-server, scheduler, dag-processor and triggerer as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from airflow_rollout.cli.airflow_api import AirflowApi
+from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, Login
+from airflow_rollout.demo.airflow_settings import (
+    ADMIN,
+    AirflowPorts,
+    Settings,
+    airflow_cfg,
+    component_environment,
+)
+from airflow_rollout.demo.ports import free_ports
+from airflow_rollout.demo.processes import Child, LabError, Processes, wait_until
+
+__all__ = ["COMPONENTS", "AirflowLab"]
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+
+# The log servers repeat over HTTP what the api-server reads from the same disk.
+_OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
+_HEALTH_KEYS = {
+    "scheduler": "scheduler",
+    "dag-processor": "dag_processor",
+    "triggerer": "triggerer",
+}
+_MIGRATE = "db-migrate"
+_MIGRATE_SECONDS = 180.0
+# A cold start on two busy cores took 29 s; a deadline is for a start that hangs.
+_READY_SECONDS = 180.0
+_DAG_SECONDS = 90.0
+_POLL_SECONDS = 0.25
+
+
+class AirflowLab:
+    """Run an Airflow with LocalExecutor in a directory of its own; a context manager.
+
+    :param dags: the DAGs folder.
+    :param connections: connection id -> URI or JSON, given to all components.
+    :param home: AIRFLOW_HOME; a temporary one, removed at the end, when not given.
+    :param database_url: SQLAlchemy URL; SQLite in `home` when not given.
+    :param settings: airflow.cfg options on top of the lab's.
+    :param env: further environment of the components.
+    :param processes: who owns the processes; one of its own when not given.
+    """
+
+    def __init__(
+        self,
+        dags: Path,
+        *,
+        connections: Mapping[str, str] | None = None,
+        home: Path | None = None,
+        database_url: str | None = None,
+        settings: Settings | None = None,
+        env: Mapping[str, str] | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        self._temporary = Path(tempfile.mkdtemp(prefix="airflow-lab-")) if home is None else None
+        self.home = self._temporary or Path(str(home))
+        self.dags = dags
+        self.user = ADMIN
+        self.password = secrets.token_urlsafe(9)
+        api, worker_log, trigger_log = free_ports(3)
+        self._ports = AirflowPorts(api=api, worker_log=worker_log, trigger_log=trigger_log)
+        self.env = component_environment(self.home, connections or {}) | dict(env or {})
+        self._database_url = database_url
+        self._settings = settings
+        self._owns_processes = processes is None
+        self._processes = processes or Processes(self.home / "components")
+        self._started: dict[str, datetime] = {}
+        self._api: AirflowApi | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the base URL of UI and API."""
+        return f"http://127.0.0.1:{self._ports.api}"
+
+    @property
+    def api(self) -> AirflowApi:
+        """Return a client that is logged in as the admin."""
+        if self._api is None:
+            login = Login(user=self.user, password=self.password)
+            self._api = AirflowApi(AirflowSession(self.url, login))
+        return self._api
+
+    def __enter__(self) -> Self:
+        try:
+            self.start_all()
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start_all(self) -> None:
+        """Write the configuration, prepare the database and start the four components."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        config = airflow_cfg(
+            self.home,
+            self.dags,
+            self._ports,
+            database_url=self._database_url,
+            settings=self._settings,
+        )
+        # Both files hold secrets.
+        with _private(self.home / "airflow.cfg").open("w") as file:
+            config.write(file)
+        with _private(self.home / "passwords.json").open("w") as file:
+            json.dump({self.user: self.password}, file)
+        self.migrate()
+        for component in COMPONENTS:
+            self.start(component)
+
+    def migrate(self) -> None:
+        """Create the tables of the metadata database."""
+        command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        child = self._processes.start(_MIGRATE, command, env=self.env, cwd=self.home)
+        if child.wait(_MIGRATE_SECONDS) != 0:
+            raise LabError(f"the database could not be prepared:\n{child.tail()}")
+        self._processes.end(_MIGRATE)
+
+    def start(self, component: str) -> Child:
+        """Start one component, the first time or after `kill`."""
+        if component not in COMPONENTS:
+            raise LabError(f"no component {component!r}; there are {', '.join(COMPONENTS)}")
+        self._started[component] = datetime.now(UTC)
+        command = [sys.executable, "-m", "airflow", component, *_OPTIONS.get(component, [])]
+        return self._processes.start(component, command, env=self.env, cwd=self.home)
+
+    def child(self, component: str) -> Child:
+        """Return the process of a component."""
+        return self._processes[component]
+
+    def kill(
+        self, component: str, number: int = signal.SIGKILL, *, timeout_seconds: float = 30.0
+    ) -> None:
+        """End a component with this signal, wait until it is gone and clear away its children.
+
+        SIGKILL goes to all its processes at once, as when a machine dies; another signal goes to
+        the component alone, which then ends its own.
+        """
+        child = self.child(component)
+        child.send_signal(number, whole_session=number == signal.SIGKILL)
+        child.wait(timeout_seconds)
+        self._processes.end(component)
+
+    def restart(self, component: str, number: int = signal.SIGKILL) -> None:
+        """Kill a component and start it again; returns when it is ready."""
+        self.kill(component, number)
+        self.start(component)
+        self.wait_ready()
+
+    def wait_ready(self, timeout_seconds: float = _READY_SECONDS) -> None:
+        """Wait until every component that was started has reported since its start."""
+        wait_until(
+            self._is_ready,
+            what="healthy Airflow",
+            timeout_seconds=timeout_seconds,
+            children=self._children(),
+            poll_seconds=_POLL_SECONDS,
+        )
+
+    def wait_for_dag(self, dag_id: str, timeout_seconds: float = _DAG_SECONDS) -> None:
+        """Wait until Airflow knows a DAG; at the end of the time say which files are broken."""
+        try:
+            wait_until(
+                lambda: self.api.has_dag(dag_id),
+                what=f"DAG {dag_id}",
+                timeout_seconds=timeout_seconds,
+                children=self._children(),
+                poll_seconds=_POLL_SECONDS,
+            )
+        except LabError as error:
+            broken = self.api.import_errors()
+            texts = "".join(f"\n--- {name}\n{trace}" for name, trace in broken.items())
+            raise LabError(f"{error}\nbroken DAG files: {len(broken)}{texts}") from error
+
+    def close(self) -> None:
+        """End everything and remove what is temporary."""
+        if self._api is not None:
+            self._api.session.close()
+        if self._owns_processes:
+            self._processes.close()
+        else:
+            self._processes.end(_MIGRATE, *COMPONENTS)
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _children(self) -> list[Child]:
+        return [self._processes[name] for name in COMPONENTS if name in self._processes]
+
+    def _is_ready(self) -> bool:
+        try:
+            health = self.api.health()
+        except ApiUnavailable:
+            return False
+        return all(
+            self._has_reported(component, health.get(key) or {})
+            for component, key in _HEALTH_KEYS.items()
+            if component in self._processes
+        )
+
+    def _has_reported(self, component: str, health: Mapping[str, Any]) -> bool:
+        # A component that was killed a moment ago still counts as healthy; only a heartbeat
+        # younger than its new start tells that it is back.
+        key = f"latest_{_HEALTH_KEYS[component]}_heartbeat"
+        beat = health.get(key)
+        if health.get("status") != "healthy" or not beat:
+            return False
+        return datetime.fromisoformat(str(beat)) > self._started[component]
+
+
+def _private(path: Path) -> Path:
+    path.touch(mode=0o600)
+    return path

@@ -1,0 +1,116 @@
+"""The settings of the lab's Airflow: one small airflow.cfg, one environment."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Mapping
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["AirflowPorts", "Settings", "airflow_cfg", "component_environment"]
+
+Settings = Mapping[str, Mapping[str, object]]
+"""Section -> option -> value, as in airflow.cfg."""
+
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AirflowPorts:
+    """Ports of one Airflow; the two log servers do not run, their ports are nobody's."""
+
+    api: int
+    worker_log: int
+    trigger_log: int
+
+
+def airflow_cfg(
+    home: Path,
+    dags: Path,
+    ports: AirflowPorts,
+    *,
+    database_url: str | None = None,
+    settings: Settings | None = None,
+) -> RawConfigParser:
+    """Return the configuration all components share, secrets included.
+
+    One file written before the first component starts: components that find none would each
+    write their own secrets. It also loads faster than the file of all defaults.
+    """
+    url = f"http://127.0.0.1:{ports.api}"
+    merged: dict[str, dict[str, object]] = {
+        "core": {
+            "dags_folder": dags,
+            "executor": "LocalExecutor",
+            "parallelism": 6,
+            "load_examples": False,
+            "dags_are_paused_at_creation": False,
+            "execution_api_server_url": f"{url}/execution/",
+            "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "simple_auth_manager_users": f"{ADMIN}:admin",
+            "simple_auth_manager_passwords_file": home / "passwords.json",
+            # The default asks the DNS for a full name, which takes seconds on some laptops.
+            "hostname_callable": "socket.gethostname",
+        },
+        "database": {"sql_alchemy_conn": database_url or f"sqlite:///{home / 'airflow.db'}"},
+        "api": {
+            "host": "127.0.0.1",
+            "port": ports.api,
+            "base_url": url,
+            "workers": 1,
+            "secret_key": secrets.token_urlsafe(32),
+        },
+        "api_auth": {"jwt_secret": secrets.token_urlsafe(48)},
+        "logging": {
+            "base_log_folder": home / "logs",
+            "worker_log_server_port": ports.worker_log,
+            "trigger_log_server_port": ports.trigger_log,
+        },
+        # Measured: the next task starts 0.2 s instead of 1.1 s after the one before it.
+        "scheduler": {"scheduler_idle_sleep_time": 0.1},
+        # Measured: a worker task that fails is noticed after 1 s instead of 5 s.
+        "workers": {"min_heartbeat_interval": 1},
+        "triggerer": {"job_heartbeat_sec": 2, "triggerer_health_check_threshold": 10},
+        "dag_processor": {"refresh_interval": 5},
+    }
+    for section, options in (settings or {}).items():
+        merged.setdefault(section, {}).update(options)
+    config = RawConfigParser()
+    # Doubled percent signs: Airflow reads this file with interpolation.
+    config.read_dict(
+        {
+            section: {option: str(value).replace("%", "%%") for option, value in options.items()}
+            for section, options in merged.items()
+        }
+    )
+    return config
+
+
+def component_environment(home: Path, connections: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a component.
+
+    That of this process without its Airflow settings: a newcomer who has another Airflow set up
+    must get the lab's.
+
+    :param connections: connection id -> URI or JSON.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW_", "AIRFLOW__", "_AIRFLOW"))
+    }
+    environment["AIRFLOW_HOME"] = str(home)
+    for conn_id, value in connections.items():
+        environment[f"AIRFLOW_CONN_{conn_id.upper()}"] = value
+    for name in ("NO_PROXY", "no_proxy"):
+        others = environment.get(name)
+        environment[name] = ",".join(filter(None, [others, "127.0.0.1", "localhost"]))
+    # Counting who starts a lab is nobody's business.
+    environment["SCARF_ANALYTICS"] = "false"
+    environment["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
+    # The logs are read by people and by tests.
+    environment["NO_COLOR"] = "1"
+    return environment
