@@ -7,17 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from airflow_rollout.analysis.parameters import JudgeParams
+from airflow_rollout.analysis.parameters import JudgeParams, Semantics
+from airflow_rollout.errors import SpecError
 
-__all__ = ["MetricSource", "OnBusy", "RolloutSpec", "Step", "TrafficRef", "WorkloadRef"]
+__all__ = [
+    "LARGEST_DISPERSION",
+    "SHORTEST_INTERVAL_SECONDS",
+    "MetricSource",
+    "OnBusy",
+    "Options",
+    "RolloutSpec",
+    "Step",
+    "TrafficRef",
+    "WorkloadRef",
+]
 
 Options = tuple[tuple[str, str], ...]
+
+# Below a second the checks would outrun the metric sources.
+SHORTEST_INTERVAL_SECONDS = 1.0
+# Above this the comparison could never decide within a release.
+LARGEST_DISPERSION = 1000.0
 
 
 class OnBusy(StrEnum):
@@ -99,9 +115,59 @@ class RolloutSpec:
         """Rebuild a spec from `to_builtins`; a foreign shape is a `msgspec.ValidationError`."""
         return msgspec.convert(data, cls)
 
+    def overridden(
+        self, *, interval_seconds: float | None, dispersion: float | None
+    ) -> RolloutSpec:
+        """Return the spec as one release runs it; None leaves a value as it is.
+
+        A release may be hurried, never slowed: the DAG's timeouts are planned for the spec's own
+        interval. Flagger holds each weight for one interval, so there the holds follow it.
+
+        :raises SpecError: an interval outside 1 s (or the source's own resolution, if that is
+            longer) to the spec's own interval, or a dispersion below 1.
+        """
+        spec = self
+        if interval_seconds is not None:
+            spec = _hurried(spec, interval_seconds)
+        if dispersion is not None:
+            spec = _dispersed(spec, dispersion)
+        return spec
+
     def digest(self) -> str:
         """Return 16 hex digits that change with anything that changes how a release runs."""
         data = self.to_builtins()
         data.pop("file")
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _hurried(spec: RolloutSpec, seconds: float) -> RolloutSpec:
+    longest = spec.judge.interval_seconds
+    shortest = min(max(SHORTEST_INTERVAL_SECONDS, spec.source.every_seconds), longest)
+    # Written so that NaN is refused as well.
+    if not shortest <= seconds <= longest:
+        raise SpecError(
+            "a release's interval must lie within the rollout's own",
+            file=spec.file,
+            path="interval",
+            found=seconds,
+            allowed=f"{shortest:g}s to {longest:g}s",
+        )
+    hurried = replace(spec, judge=replace(spec.judge, interval_seconds=seconds))
+    if spec.judge.semantics is not Semantics.FLAGGER:
+        return hurried
+    steps = tuple(replace(step, hold_seconds=seconds) for step in spec.steps)
+    return replace(hurried, steps=steps, verify_seconds=seconds)
+
+
+def _dispersed(spec: RolloutSpec, dispersion: float) -> RolloutSpec:
+    if not 1 <= dispersion <= LARGEST_DISPERSION:
+        raise SpecError(
+            "the dispersion of counts is at least 1",
+            file=spec.file,
+            path="dispersion",
+            found=dispersion,
+            allowed=f"1 to {LARGEST_DISPERSION:g}",
+        )
+    comparison = replace(spec.judge.comparison, dispersion=dispersion)
+    return replace(spec, judge=replace(spec.judge, comparison=comparison))

@@ -1,0 +1,176 @@
+"""The `analysis` of our own dialect: where metrics come from and how strictly they are judged."""
+
+from __future__ import annotations
+
+from airflow_rollout.analysis.parameters import Comparison, JudgeParams, Mode, Semantics
+from airflow_rollout.spec.bindings import SHORTEST_EVERY_SECONDS
+from airflow_rollout.spec.context import Context
+from airflow_rollout.spec.durations import NATIVE_DURATION, native_seconds, say_duration
+from airflow_rollout.spec.fields import Field
+from airflow_rollout.spec.model import (
+    LARGEST_DISPERSION,
+    SHORTEST_INTERVAL_SECONDS,
+    MetricSource,
+)
+from airflow_rollout.spec.names import option_texts
+from airflow_rollout.spec.native_metrics import read_metrics
+from airflow_rollout.spec.shares import SHARE, parse_share
+
+__all__ = ["read_judge", "read_source"]
+
+# A check needs several answers of the source to look at; ten are enough to tell a blip.
+_ANSWERS_A_CHECK = 10
+_USUAL_INTERVAL_SECONDS = 10.0
+_DEFAULT_FAILURE_LIMIT = 3
+_DEFAULT_MIN_REQUESTS = 100
+_DEFAULT_ALPHA = 0.01
+
+_ANALYSIS = (
+    "source", "interval", "failure_limit", "alpha", "min_requests", "warmup", "dispersion",
+    "comparison", "mode", "metrics",
+)  # fmt: skip
+_COMPARISON = ("enabled", "tolerance", "min_intervals", "restart_share", "planned_intervals")
+
+
+def read_source(analysis: Field, context: Context) -> MetricSource:
+    """Return where metrics come from; what the file leaves out, the call may say."""
+    place = analysis.entries(_ANALYSIS).get("source")
+    fields = place.entries() if place else {}
+    bindings = context.bindings
+    provider = context.said(fields.get("provider"), bindings.provider)
+    conn_id = context.said(fields.get("conn_id"), bindings.provider_conn_id)
+    every = _every(fields["every"]) if "every" in fields else bindings.every_seconds
+    needed = (("provider", "provider", provider), ("conn_id", "provider_conn_id", conn_id),
+              ("every", "every", every))  # fmt: skip
+    for name, binding, value in needed:
+        if value is None:
+            raise (place or analysis).missing(
+                name if place else f"source.{name}",
+                f"a value here, or `{binding}` as an argument of rollout_dag(...) "
+                "or in the [rollout] section of airflow.cfg",
+            )
+    return MetricSource(
+        provider=context.check_known("provider", provider or "", fields.get("provider")),
+        conn_id=conn_id or "",
+        every_seconds=every or 0.0,
+        options=option_texts(fields, ("provider", "conn_id", "every")) or bindings.provider_options,
+    )
+
+
+def read_judge(
+    analysis: Field, every: float, shortest_hold: float, context: Context
+) -> JudgeParams:
+    """Return how a release is judged.
+
+    :param every: the source's resolution in seconds.
+    :param shortest_hold: seconds; no check can be due later than that.
+    """
+    fields = analysis.entries(_ANALYSIS)
+    if "metrics" not in fields:
+        raise analysis.missing("metrics", "a list such as [{name: http_500_rate, max: 1%}]")
+    interval = _interval(fields.get("interval"), every, shortest_hold)
+    mode = fields["mode"].choice(Mode) if "mode" in fields else None
+    return JudgeParams(
+        semantics=Semantics.NATIVE,
+        metrics=read_metrics(fields["metrics"], every, context),
+        interval_seconds=interval,
+        failure_limit=_whole(fields.get("failure_limit"), _DEFAULT_FAILURE_LIMIT),
+        alpha=_alpha(fields.get("alpha")),
+        min_requests=_whole(fields.get("min_requests"), _DEFAULT_MIN_REQUESTS),
+        warmup_seconds=_warmup(fields.get("warmup"), context),
+        comparison=_comparison(fields, context),
+        mode=mode or context.bindings.mode or Mode.ACT,
+    )
+
+
+def _every(place: Field) -> float:
+    seconds = place.parsed(native_seconds, NATIVE_DURATION)
+    if seconds < SHORTEST_EVERY_SECONDS:
+        raise place.error("is too short", found=place.node.raw, allowed="at least 100ms")
+    return seconds
+
+
+def _interval(place: Field | None, every: float, shortest_hold: float) -> float:
+    """Return the time between counted checks.
+
+    Default: ten answers of the source, at least 10 s, but never beyond the shortest hold.
+    """
+    if place is None:
+        usual = max(_ANSWERS_A_CHECK * every, _USUAL_INTERVAL_SECONDS)
+        return max(min(usual, shortest_hold), every, SHORTEST_INTERVAL_SECONDS)
+    seconds = place.parsed(native_seconds, NATIVE_DURATION)
+    least = max(every, SHORTEST_INTERVAL_SECONDS)
+    if not least <= seconds <= shortest_hold:
+        raise place.error(
+            "does not fit between the source's resolution and the shortest hold",
+            found=place.node.raw,
+            allowed=f"{say_duration(least)} to {say_duration(shortest_hold)}",
+        )
+    return seconds
+
+
+def _whole(place: Field | None, default: int) -> int:
+    if place is None:
+        return default
+    value = place.integer()
+    if value < 1:
+        raise place.error("is too small", found=value, allowed="at least 1")
+    return value
+
+
+def _alpha(place: Field | None) -> float:
+    if place is None:
+        return _DEFAULT_ALPHA
+    share = place.parsed(parse_share, SHARE)
+    # Beyond a half the test would rather toss a coin; at zero nothing could ever be stopped.
+    if not 0 < share <= 0.5:
+        raise place.error("is no false-alarm budget", found=place.node.raw, allowed="up to 50%")
+    return share
+
+
+def _warmup(place: Field | None, context: Context) -> float:
+    if place is not None:
+        return place.parsed(native_seconds, NATIVE_DURATION)
+    return context.bindings.warmup_seconds or 0.0
+
+
+def _comparison(fields: dict[str, Field], context: Context) -> Comparison:
+    place = fields.get("comparison")
+    dispersion = context.bindings.dispersion
+    if "dispersion" in fields:
+        dispersion = _within(fields["dispersion"], 1.0, LARGEST_DISPERSION)
+    if place is None:
+        return Comparison(enabled=context.bindings.comparison is not False, dispersion=dispersion)
+    if not place.is_mapping:
+        # `comparison: off` is how people say it.
+        return Comparison(enabled=place.boolean(), dispersion=dispersion)
+    given = place.entries(_COMPARISON)
+    plain = Comparison()
+    return Comparison(
+        enabled=given["enabled"].boolean() if "enabled" in given else True,
+        tolerance=_within(given["tolerance"], 1.0, 100.0)
+        if "tolerance" in given
+        else plain.tolerance,
+        min_intervals=_whole(given.get("min_intervals"), plain.min_intervals),
+        restart_share=_restart_share(given.get("restart_share"), plain.restart_share),
+        planned_intervals=_whole(given.get("planned_intervals"), plain.planned_intervals),
+        dispersion=dispersion,
+    )
+
+
+def _restart_share(place: Field | None, default: float) -> float:
+    if place is None:
+        return default
+    share = place.parsed(parse_share, SHARE)
+    if share >= 1:
+        raise place.error(
+            "leaves nothing for the start", found=place.node.raw, allowed="below 100%"
+        )
+    return share
+
+
+def _within(place: Field, least: float, most: float) -> float:
+    value = place.number()
+    if not least <= value <= most:
+        raise place.error("is out of range", found=value, allowed=f"{least:g} to {most:g}")
+    return value
