@@ -79,7 +79,7 @@ class AirflowLab:
         self._database_url = database_url
         self._settings = settings
         self._owns_processes = processes is None
-        self._processes = processes or Processes(self.home / "components")
+        self._processes = processes or Processes(self.home / "components", remove=self._temporary)
         self._started: dict[str, datetime] = {}
         self._api: AirflowApi | None = None
 
@@ -212,6 +212,9 @@ class AirflowLab:
 
     def _is_ready(self) -> bool:
         try:
+            # The api-server builds the tasks' API when it is first asked, which takes 3 s; the
+            # first task of the first release should not be the one to ask.
+            self.api.session.send("GET", "/execution/health", retry_seconds=0)
             health = self.api.health()
         except ApiUnavailable:
             return False

@@ -84,10 +84,18 @@ class Processes:
 
     :param directory: where logs go; a temporary one, removed at the end, when not given.
     :param grace_seconds: how long a child may take after SIGTERM before it gets SIGKILL.
+    :param remove: a directory of the caller's that the keeper removes at the end.
     """
 
-    def __init__(self, directory: Path | None = None, *, grace_seconds: float = 3.0) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        grace_seconds: float = 3.0,
+        remove: Path | None = None,
+    ) -> None:
         self._grace_seconds = grace_seconds
+        self._remove = remove
         self._is_temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="airflow-rollout-"))
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -183,8 +191,9 @@ class Processes:
                 text=True,
                 start_new_session=True,
             )
-            if self._is_temporary:
-                self._tell(self._keeper, f"rm {self.directory}")
+            for directory in (self.directory if self._is_temporary else None, self._remove):
+                if directory is not None:
+                    self._tell(self._keeper, f"rm {directory}")
         return self._keeper
 
     def _tell(self, keeper: subprocess.Popen[str], order: str) -> None:
