@@ -3,7 +3,8 @@
 Adapters are async functions over an injected `Send`. Tests pass a `Send` that replays recorded
 answers, operators and triggers pass one made by `airflow_rollout.hooks`.
 Timeouts, retries and authentication belong to whoever implements `Send`; an adapter only sees
-answers, `TransientAdapterError` or `PermanentAdapterError`.
+answers, `TransientAdapterError` or `PermanentAdapterError`. What a status of HTTP means is said
+once, in `refuse_status`, for all adapters.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+
 __all__ = [
+    "ConnectionField",
+    "ConnectionForm",
     "FileContent",
     "FileRead",
     "FileReplace",
@@ -21,7 +26,12 @@ __all__ = [
     "Request",
     "Response",
     "Send",
+    "ask_http",
+    "refuse_status",
 ]
+
+# Answers that say "not now": anything else from 400 on will not get better by asking again.
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +96,73 @@ class FileReplaced:
 Request = HttpRequest | FileRead | FileReplace
 Response = HttpResponse | FileContent | FileReplaced
 Send = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionField:
+    """One field of a connection beyond host, port, login and password; stored in its extra."""
+
+    name: str
+    label: str
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionForm:
+    """What a person fills in to connect an adapter to its system.
+
+    :param conn_type: Airflow's connection type; `http` is the HTTP provider's own.
+    :param label: the type's name in the UI.
+    :param hook: dotted path of the class behind the type; empty where another provider owns it.
+    :param hidden: standard fields that mean nothing here.
+    :param relabelled: standard field -> its name here.
+    :param placeholders: field -> an example value.
+    """
+
+    conn_type: str
+    label: str
+    hook: str = ""
+    hidden: tuple[str, ...] = ()
+    relabelled: tuple[tuple[str, str], ...] = ()
+    placeholders: tuple[tuple[str, str], ...] = ()
+    fields: tuple[ConnectionField, ...] = ()
+
+
+async def ask_http(send: Send, request: HttpRequest) -> HttpResponse:
+    """Send one HTTP request and return its answer, whatever its status."""
+    response = await send(request)
+    if not isinstance(response, HttpResponse):
+        raise TypeError(f"an HttpRequest was answered with {type(response).__name__}")
+    return response
+
+
+def refuse_status(response: HttpResponse, *, system: str, what: str, detail: str = "") -> None:
+    """Raise for every status but 2xx; 408, 425, 429 and 5xx are transient, the rest is permanent.
+
+    :param what: what was asked for, for the message.
+    :param detail: the system's own words, kept short.
+    """
+    if 200 <= response.status < 300:
+        return
+    text = f"{what}: HTTP {response.status}{_hint(response.status)}"
+    if detail:
+        text += f": {detail}"
+    if response.status in _TRANSIENT_STATUSES or response.status >= 500:
+        raise TransientAdapterError(
+            text, system=system, retry_after_seconds=_retry_after(response.headers)
+        )
+    raise PermanentAdapterError(text, system=system)
+
+
+def _hint(status: int) -> str:
+    if status in (401, 403):
+        return " (check login and password of the connection)"
+    if 300 <= status < 400:
+        return " (a redirect; redirects are not followed: give the final address)"
+    return ""
+
+
+def _retry_after(headers: dict[str, str]) -> float | None:
+    text = headers.get("retry-after", "").strip()
+    return float(text) if text.isdigit() else None

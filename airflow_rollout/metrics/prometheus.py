@@ -1,0 +1,201 @@
+"""Metric source `prometheus`: raw samples of the router's counters, never `rate()`.
+
+An instant query with a range selector, `metric{...}[30s]`, returns the scraped samples as they
+are. Their differences are the counts an exact test needs; `rate()` and `increase()` extrapolate,
+return fractions, and miss the first value of a new series, which is a new canary's first traffic.
+
+One request asks for both arms and for the router's `alive` family, so that an arm without a series
+can be told from a router that is not scraped. A second one asks when the scraped processes
+started: after a restart a counter may come back above its old value, and only that tells it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from airflow_rollout.analysis.parameters import Question
+from airflow_rollout.analysis.readings import NoData, Reading, Value
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError, shorten
+from airflow_rollout.metrics.base import MetricQuery, Window
+from airflow_rollout.metrics.query_sets import query_set
+from airflow_rollout.metrics.raw_samples import ArmsAsked, RawSeries, read_arms
+from airflow_rollout.wire import (
+    ConnectionForm,
+    HttpRequest,
+    HttpResponse,
+    Send,
+    ask_http,
+    refuse_status,
+)
+
+__all__ = ["CONNECTION", "PrometheusProvider"]
+
+SYSTEM = "prometheus"
+
+CONNECTION = ConnectionForm(conn_type="http", label="HTTP")
+
+_PATH = "/api/v1/query"
+
+# Prometheus' own names for "not now"; every other error type is about the query.
+_TRANSIENT_TYPES = frozenset({"timeout", "canceled", "unavailable", "internal"})
+
+# What the scraped process says about its age; every Prometheus client library exposes it.
+_PROCESS_START = "process_start_time_seconds"
+
+
+class PrometheusProvider:
+    """Ask a Prometheus, or what speaks its query API, about both arms.
+
+    :param matchers: added to the built-in queries, for a Prometheus that scrapes the same router
+        twice or several of them, for example ``job="traefik"``.
+    :param arm_label: name of the label that tells the arms apart where Prometheus renamed it
+        (`exported_service` when a target has a `service` label of its own).
+    :param timeout_seconds: how long one request may take.
+    """
+
+    def __init__(
+        self, *, matchers: str = "", arm_label: str | None = None, timeout_seconds: float = 5.0
+    ) -> None:
+        self._matchers = matchers
+        self._arm_label = arm_label
+        self._timeout_seconds = timeout_seconds
+
+    async def read(self, query: MetricQuery, at: Window, send: Send) -> Reading:
+        """Return every sample inside the window, or one `Value` for a query of the user's own.
+
+        :raises PermanentAdapterError: a bad query, an unreadable answer, several series where one
+            number was asked for.
+        """
+        if query.expression is not None:
+            return await self._value(query.expression, at.end, send)
+        if query.question is Question.VALUE:
+            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
+        milliseconds = int((at.end - at.start) * 1000)
+        if milliseconds < 1:
+            return NoData(at=at.end, reason="the window is still empty")
+        asked = self._asked(query)
+        selector = self._selector(asked)
+        found = await self._series(f"{selector}[{milliseconds}ms]", at.end, send)
+        if not found:
+            reason = f"no sample of the router in {milliseconds / 1000:g} s: is it scraped?"
+            return NoData(at=at.end, reason=reason)
+        starts = await self._starts(found, milliseconds, at.end, send)
+        return read_arms(found, starts, asked)
+
+    def _asked(self, query: MetricQuery) -> ArmsAsked:
+        rows = query_set(query.router, system=SYSTEM)
+        return ArmsAsked(
+            rows=rows,
+            question=query.question,
+            arm_label=self._arm_label or rows.arm_label,
+            arms=rows.arm_values(query.service, query.namespace),
+            system=SYSTEM,
+        )
+
+    async def _value(self, expression: str, at: float, send: Send) -> Reading:
+        if "{{" in expression:
+            raise PermanentAdapterError(
+                f"the query still holds a template: {shorten(expression)}", system=SYSTEM
+            )
+        data, warnings = await self._query(expression, at, send)
+        kind, result = data.get("resultType"), data.get("result")
+        if kind == "scalar":
+            samples = [result]
+        elif kind == "vector" and isinstance(result, list):
+            samples = [item.get("value") for item in result if isinstance(item, dict)]
+        else:
+            raise PermanentAdapterError(
+                f"the query gives a {kind}, not one number: {shorten(expression)}", system=SYSTEM
+            )
+        if len(samples) > 1:
+            raise PermanentAdapterError(
+                f"the query gives {len(samples)} series, not one number; aggregate them: "
+                f"{shorten(expression)}",
+                system=SYSTEM,
+            )
+        if not samples:
+            return NoData(at=at, reason=f"the query found no series{warnings}")
+        time, number = _sample(samples[0])
+        if not math.isfinite(number):
+            return NoData(at=time, reason=f"the query gives {number}{warnings}")
+        return Value(at=time, canary=number)
+
+    def _selector(self, asked: ArmsAsked) -> str:
+        # The empty alternative lets the `alive` family through, which has no arm label.
+        values = json.dumps("|".join([*(re.escape(arm) for arm in asked.arms), ""]))
+        names = json.dumps(f"{asked.family}|{asked.rows.alive}")
+        matchers = [f"__name__=~{names}", f"{asked.arm_label}=~{values}"]
+        if self._matchers:
+            matchers.append(self._matchers)
+        return "{" + ",".join(matchers) + "}"
+
+    async def _starts(
+        self, found: list[RawSeries], milliseconds: int, at: float, send: Send
+    ) -> list[RawSeries]:
+        instances = sorted({raw.labels["instance"] for raw in found if "instance" in raw.labels})
+        if not instances:
+            return []
+        values = json.dumps("|".join(re.escape(instance) for instance in instances))
+        query = f"{_PROCESS_START}{{instance=~{values}}}[{milliseconds}ms]"
+        return await self._series(query, at, send)
+
+    async def _series(self, query: str, at: float, send: Send) -> list[RawSeries]:
+        data, _ = await self._query(query, at, send)
+        if data.get("resultType") != "matrix" or not isinstance(data.get("result"), list):
+            raise PermanentAdapterError(
+                "the answer to a range selector is no matrix", system=SYSTEM
+            )
+        return [_raw_series(item) for item in data["result"]]
+
+    async def _query(self, query: str, at: float, send: Send) -> tuple[dict[str, Any], str]:
+        """Return the answer's data, and its warnings as words to append to a reason."""
+        params = (
+            ("query", query),
+            ("time", f"{at:.3f}"),
+            ("timeout", f"{self._timeout_seconds:g}s"),
+        )
+        request = HttpRequest(url=_PATH, params=params, timeout_seconds=self._timeout_seconds)
+        return _answer(await ask_http(send, request), query)
+
+
+def _answer(response: HttpResponse, query: str) -> tuple[dict[str, Any], str]:
+    """Return data and warnings; errors come as a status, or inside an answer with status 200."""
+    try:
+        body = json.loads(response.body)
+    except ValueError:
+        body = None
+    envelope = body if isinstance(body, dict) else {}
+    kind = envelope.get("errorType")
+    words = f"{kind}: {envelope.get('error')}"[:300] if kind else ""
+    refuse_status(response, system=SYSTEM, what=f"query {shorten(query)}", detail=words)
+    if envelope.get("status") == "error":
+        error = TransientAdapterError if kind in _TRANSIENT_TYPES else PermanentAdapterError
+        raise error(f"query {shorten(query)}: {words or 'refused without a reason'}", system=SYSTEM)
+    data = envelope.get("data")
+    if not isinstance(data, dict):
+        raise PermanentAdapterError(
+            f"{_PATH} answers, but not as Prometheus does: is the address right?", system=SYSTEM
+        )
+    warnings = envelope.get("warnings") or []
+    return data, f" (warnings: {'; '.join(map(str, warnings))})" if warnings else ""
+
+
+def _raw_series(item: object) -> RawSeries:
+    try:
+        labels = dict(item["metric"])  # type: ignore[index]
+        name = labels.pop("__name__", "")
+        values = item["values"]  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        raise PermanentAdapterError(f"unreadable series {shorten(item)}", system=SYSTEM) from None
+    return RawSeries(name=name, labels=labels, samples=tuple(_sample(pair) for pair in values))
+
+
+def _sample(pair: object) -> tuple[float, float]:
+    """Return time and value; values are strings, since JSON has no NaN and no infinity."""
+    try:
+        return float(pair[0]), float(pair[1])  # type: ignore[index]
+    except (TypeError, ValueError, IndexError, KeyError):
+        raise PermanentAdapterError(f"unreadable sample {shorten(pair)}", system=SYSTEM) from None

@@ -1,0 +1,81 @@
+"""What each router calls its request counters: one row a router, data only.
+
+Every metric system that reads a router's own metrics uses these rows, so a new router is one row
+here and works with all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_rollout.errors import PermanentAdapterError
+
+__all__ = ["QUERY_SETS", "QuerySet", "query_set"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuerySet:
+    """Names of the families and labels of one router.
+
+    :param requests: counter of finished requests by status.
+    :param durations: histogram of request durations, without its suffix.
+    :param alive: a family without arm labels that the router always exposes: where it is seen, a
+        missing series of an arm means zero requests and not silence.
+    :param arm_label: the label that tells the arms apart.
+    :param canary: value of that label, with `{service}` and `{namespace}` to fill in.
+    :param stable: the same for the other arm.
+    :param status_label: the label with the status code.
+    :param own_labels: labels the router itself sets; all others name the scraped process.
+    :param client_gone: the status of a request whose client left before the answer: neither a
+        request nor an error of the service. It stays in the latency: the client did wait.
+    :param seconds_per_unit: unit of the histogram's boundaries.
+    """
+
+    requests: str
+    durations: str
+    alive: str
+    arm_label: str
+    canary: str
+    stable: str
+    status_label: str
+    own_labels: frozenset[str]
+    client_gone: str = "499"
+    seconds_per_unit: float = 1.0
+
+    def arm_values(self, service: str, namespace: str) -> tuple[str, str]:
+        """Return the label values of canary and stable."""
+        names = {"service": service, "namespace": namespace}
+        return self.canary.format(**names), self.stable.format(**names)
+
+    def counts(self, status: str) -> bool:
+        """Say whether a status is an answered request."""
+        return status != self.client_gone
+
+    def is_error(self, status: str) -> bool:
+        """Say whether a status is the server's fault (5xx)."""
+        return len(status) == 3 and status.startswith("5")
+
+
+QUERY_SETS: dict[str, QuerySet] = {
+    "traefik_file": QuerySet(
+        requests="traefik_service_requests_total",
+        durations="traefik_service_request_duration_seconds",
+        alive="traefik_config_reloads_total",
+        arm_label="service",
+        canary="{service}-canary@file",
+        stable="{service}-stable@file",
+        status_label="code",
+        own_labels=frozenset({"code", "method", "protocol", "service"}),
+    ),
+}
+
+
+def query_set(router: str, *, system: str) -> QuerySet:
+    """Return a router's row; `PermanentAdapterError` names the routers that have one."""
+    row = QUERY_SETS.get(router)
+    if row is None:
+        raise PermanentAdapterError(
+            f"no built-in queries for router {router!r}; known: {', '.join(QUERY_SETS)}",
+            system=system,
+        )
+    return row

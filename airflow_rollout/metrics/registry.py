@@ -1,0 +1,78 @@
+"""Metric systems by name: what `source.provider` may say. No fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from airflow_rollout.errors import SpecError
+from airflow_rollout.metrics.base import MetricProvider
+from airflow_rollout.metrics.prometheus import PrometheusProvider
+from airflow_rollout.metrics.scrape import ScrapeProvider
+from airflow_rollout.spec.model import MetricSource
+from airflow_rollout.spec.options import option_number, read_options
+
+__all__ = ["PROVIDERS", "make_provider"]
+
+ProviderFactory = Callable[[MetricSource], MetricProvider]
+
+
+def _prometheus(source: MetricSource) -> MetricProvider:
+    options = read_options(
+        source.options,
+        allowed={
+            "arm_label": "the label that tells the arms apart, if Prometheus renamed it",
+            "matchers": 'label matchers added to the built-in queries, like job="traefik"',
+            "timeout": "seconds a read may take, 5 if not given",
+        },
+        path="source",
+    )
+    matchers = options.get("matchers", "").strip().strip(",")
+    if set(matchers) & set("{}[]"):
+        raise SpecError(
+            "not label matchers", path="source.matchers", found=matchers, allowed='a="b", c=~"d.*"'
+        )
+    return PrometheusProvider(
+        matchers=matchers,
+        arm_label=options.get("arm_label"),
+        timeout_seconds=_timeout(options),
+    )
+
+
+def _scrape(source: MetricSource) -> MetricProvider:
+    options = read_options(
+        source.options,
+        allowed={
+            "path": "where the page is, /metrics if not given",
+            "timeout": "seconds a read may take, 5 if not given",
+        },
+        path="source",
+    )
+    return ScrapeProvider(path=options.get("path", "/metrics"), timeout_seconds=_timeout(options))
+
+
+def _timeout(options: dict[str, str]) -> float:
+    return option_number(
+        options.get("timeout", "5"), path="source.timeout", minimum=0.1, maximum=120, unit="s"
+    )
+
+
+PROVIDERS: dict[str, ProviderFactory] = {
+    "prometheus": _prometheus,
+    "scrape": _scrape,
+}
+
+
+def make_provider(source: MetricSource) -> MetricProvider:
+    """Return the metric system a spec names.
+
+    :raises SpecError: an unknown provider or option.
+    """
+    factory = PROVIDERS.get(source.provider)
+    if factory is None:
+        raise SpecError(
+            "unknown provider",
+            path="source.provider",
+            found=source.provider,
+            allowed=", ".join(PROVIDERS),
+        )
+    return factory(source)

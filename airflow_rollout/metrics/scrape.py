@@ -1,0 +1,204 @@
+"""Metric source `scrape`: read the router's own metrics page.
+
+The most exact source there is: counters straight from the process that served the requests, with
+no server in between that samples, extrapolates or first sees a series at its hundredth request.
+It needs one router process: behind several, each page knows a part of the traffic only.
+
+All metrics of a gate stand on one page. The adapter keeps no state, so it asks for the page once
+for each metric; whoever reads several metrics at once passes a `send` that answers equal requests
+with one exchange.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from airflow_rollout.analysis.parameters import Question
+from airflow_rollout.analysis.readings import (
+    CounterPoint,
+    CounterSeries,
+    Cumulative,
+    NoData,
+    Reading,
+)
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.metrics.base import MetricQuery, Window
+from airflow_rollout.metrics.counters import boundary, slower_than, whole_count
+from airflow_rollout.metrics.query_sets import QuerySet, query_set
+from airflow_rollout.wire import ConnectionForm, HttpRequest, Send, ask_http, refuse_status
+
+if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
+
+__all__ = ["CONNECTION", "ScrapeProvider"]
+
+SYSTEM = "scrape"
+
+CONNECTION = ConnectionForm(conn_type="http", label="HTTP")
+
+# Age and identity of the process behind the page; every Prometheus client library exposes it.
+_PROCESS_START = "process_start_time_seconds"
+
+# Requests and bad requests by arm label, the canary first.
+Counts = dict[str, tuple[int, tuple[int, ...]]]
+
+
+class ScrapeProvider:
+    """Read cumulative counters and histogram buckets of both arms from one page.
+
+    :param path: where the page is, relative to the connection's address.
+    :param timeout_seconds: how long one read may take.
+    """
+
+    def __init__(self, *, path: str = "/metrics", timeout_seconds: float = 5.0) -> None:
+        self._request = HttpRequest(url=path, timeout_seconds=timeout_seconds)
+
+    async def read(self, query: MetricQuery, at: Window, send: Send) -> Reading:
+        """Return the counters as they stand now; the page knows no past, so `at.end` dates them.
+
+        :raises PermanentAdapterError: a question a page cannot answer, or an unreadable page.
+        """
+        rows = _check(query)
+        response = await ask_http(send, self._request)
+        refuse_status(response, system=SYSTEM, what=f"GET {self._request.url}")
+        return parse(response.body, query, rows, at.end)
+
+
+def _check(query: MetricQuery) -> QuerySet:
+    if query.expression is not None or query.question is Question.VALUE:
+        raise PermanentAdapterError(
+            f"metric {query.name!r}: a metrics page answers no queries; use `prometheus`",
+            system=SYSTEM,
+        )
+    return query_set(query.router, system=SYSTEM)
+
+
+def parse(page: bytes, query: MetricQuery, rows: QuerySet, at: float) -> Reading:
+    """Read one page in the text exposition format.
+
+    An arm without a series on a page of the router is at zero; a page that is not the router's is
+    `NoData`. Only the lines that matter go through the parser: a page can hold thousands.
+    """
+    lines = _lines(page)
+    if not any(_is_family(line, rows.alive) for line in lines):
+        return NoData(
+            at=at,
+            reason=f"the page has no {rows.alive}: not the router's page, or its metrics are off",
+        )
+    if lines[-1]:
+        raise TransientAdapterError("the page is cut off", system=SYSTEM)
+    born_at = _born_at(lines)
+    if query.question is Question.ERRORS:
+        return _cumulative(_errors(lines, query, rows), at=at, born_at=born_at, boundaries=())
+    return _latency(lines, query, rows, at, born_at)
+
+
+def _lines(page: bytes) -> list[str]:
+    try:
+        return page.decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise PermanentAdapterError(f"the page is no text: {error.reason}", system=SYSTEM) from None
+
+
+def _is_family(line: str, name: str) -> bool:
+    return line.startswith(name) and line[len(name) : len(name) + 1] in ("{", " ", "\t")
+
+
+def _samples(lines: Iterable[str]) -> list[Sample]:
+    # Imported here: it takes longer than a DAG file may, and a DAG file only names the source.
+    from prometheus_client.parser import text_string_to_metric_families
+
+    try:
+        families = text_string_to_metric_families("\n".join(lines))
+        return [sample for family in families for sample in family.samples]
+    except (ValueError, IndexError) as error:
+        raise PermanentAdapterError(
+            f"unreadable line on the page: {error}", system=SYSTEM
+        ) from None
+
+
+def _arm_samples(lines: list[str], name: str, query: MetricQuery, rows: QuerySet) -> list[Sample]:
+    values = rows.arm_values(query.service, query.namespace)
+    marks = [f'{rows.arm_label}="{value}"' for value in values]
+    wanted = [
+        line for line in lines if _is_family(line, name) and any(mark in line for mark in marks)
+    ]
+    return [s for s in _samples(wanted) if s.labels.get(rows.arm_label) in values]
+
+
+def _born_at(lines: list[str]) -> float | None:
+    """Return when the process started, None if the page does not say."""
+    for sample in _samples(line for line in lines if _is_family(line, _PROCESS_START)):
+        value = float(sample.value)
+        if math.isfinite(value) and value > 0:
+            return value
+    return None
+
+
+def _errors(lines: list[str], query: MetricQuery, rows: QuerySet) -> Counts:
+    """Return requests and errors by arm label."""
+    counts: Counts = dict.fromkeys(rows.arm_values(query.service, query.namespace), (0, (0,)))
+    for sample in _arm_samples(lines, rows.requests, query, rows):
+        status = sample.labels.get(rows.status_label, "")
+        if not rows.counts(status):
+            continue
+        value = whole_count(sample.value, name=rows.requests, system=SYSTEM)
+        requests, bad = counts[sample.labels[rows.arm_label]]
+        errors = bad[0] + (value if rows.is_error(status) else 0)
+        counts[sample.labels[rows.arm_label]] = (requests + value, (errors,))
+    return counts
+
+
+def _latency(
+    lines: list[str], query: MetricQuery, rows: QuerySet, at: float, born_at: float | None
+) -> Reading:
+    name = f"{rows.durations}_bucket"
+    arms = _buckets(_arm_samples(lines, name, query, rows), rows, name)
+    known = [set(buckets) for buckets in arms.values()]
+    if not known:
+        # Any other service of the router shows the boundaries: they are set for the whole router.
+        others = _samples(line for line in lines if _is_family(line, name))
+        known = [set(buckets) for buckets in _buckets(others, rows, name).values()]
+    if not known:
+        return NoData(at=at, reason="the router has served no request yet: its buckets are unknown")
+    if any(edges != known[0] for edges in known):
+        raise PermanentAdapterError(f"{name}: the arms have different buckets", system=SYSTEM)
+    empty = dict.fromkeys(known[0], 0)
+    counts = {
+        arm: slower_than(arms.get(arm, empty), name=name, system=SYSTEM)
+        for arm in rows.arm_values(query.service, query.namespace)
+    }
+    edges = sorted(edge for edge in known[0] if edge != math.inf)
+    scaled = tuple(edge * rows.seconds_per_unit for edge in edges)
+    return _cumulative(counts, at=at, born_at=born_at, boundaries=scaled)
+
+
+def _buckets(samples: list[Sample], rows: QuerySet, name: str) -> dict[str, dict[float, int]]:
+    """Return boundary -> cumulative count by arm label, summed over statuses and methods."""
+    arms: dict[str, dict[float, int]] = defaultdict(lambda: defaultdict(int))
+    for sample in samples:
+        edge = boundary(sample.labels.get("le", ""), name=name, system=SYSTEM)
+        value = whole_count(sample.value, name=name, system=SYSTEM)
+        arms[sample.labels.get(rows.arm_label, "")][edge] += value
+    return {arm: dict(buckets) for arm, buckets in arms.items()}
+
+
+def _cumulative(
+    counts: Counts, *, at: float, born_at: float | None, boundaries: tuple[float, ...]
+) -> Cumulative:
+    """Put both arms into one reading; its key is the process's start: a restart, a new life."""
+    key = "start unknown" if born_at is None else f"started {born_at:.3f}"
+    canary, stable = (
+        (
+            CounterSeries(
+                key=key,
+                points=(CounterPoint(at=at, requests=requests, bad=bad),),
+                born_at=born_at,
+            ),
+        )
+        for requests, bad in counts.values()
+    )
+    return Cumulative(at=at, boundaries=boundaries, canary=canary, stable=stable)

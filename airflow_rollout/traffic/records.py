@@ -1,0 +1,57 @@
+"""The record as text: a `TrafficSplit` to one line of JSON and back.
+
+Routers keep it where they can write it in one request with the weight: a comment in a file, an
+annotation on an object. The line is ASCII without braces inside its strings, since Traefik expands
+`{{ }}` even in comments, and a reason may quote anything.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from airflow_rollout.errors import PermanentAdapterError
+from airflow_rollout.release import TrafficSplit
+
+__all__ = ["SCHEMA", "decode_record", "encode_record", "quoted"]
+
+# Grows when the record changes its shape; an older program refuses a newer record.
+SCHEMA = 1
+
+
+def encode_record(split: TrafficSplit) -> str:
+    """Return the split as one line that `decode_record` reads back."""
+    data: dict[str, Any] = {"schema": SCHEMA, **msgspec.to_builtins(split)}
+    return _object(data)
+
+
+def decode_record(text: str, *, system: str) -> TrafficSplit:
+    """Read a record.
+
+    :raises PermanentAdapterError: no JSON, another shape, or a newer schema.
+    """
+    try:
+        data = msgspec.json.decode(text, type=dict[str, Any])
+        schema = data.pop("schema", None)
+        if schema != SCHEMA:
+            raise PermanentAdapterError(
+                f"the record has schema {schema!r}, this version reads {SCHEMA}: "
+                "it was written by another version of airflow_rollout",
+                system=system,
+            )
+        return msgspec.convert(data, TrafficSplit)
+    except msgspec.MsgspecError as error:
+        raise PermanentAdapterError(f"the record is damaged: {error}", system=system) from None
+
+
+def quoted(text: str) -> str:
+    """Return a string as JSON and YAML both read it, ASCII, without braces and control marks."""
+    return json.dumps(text).replace("{", "\\u007b").replace("}", "\\u007d")
+
+
+def _object(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{quoted(k)}: {_object(v)}" for k, v in value.items()) + "}"
+    return quoted(value) if isinstance(value, str) else json.dumps(value)

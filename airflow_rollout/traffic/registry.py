@@ -1,0 +1,51 @@
+"""Routers by name: what `traffic.router` may say. No fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from airflow_rollout.errors import SpecError
+from airflow_rollout.spec.model import TrafficRef
+from airflow_rollout.spec.options import read_options
+from airflow_rollout.traffic.base import Router
+from airflow_rollout.traffic.traefik_file import TraefikFileRouter
+
+__all__ = ["ROUTERS", "make_router"]
+
+RouterFactory = Callable[[TrafficRef, str], Router]
+
+
+def _traefik_file(ref: TrafficRef, namespace: str) -> Router:
+    options = read_options(
+        ref.options,
+        allowed={
+            "entry_points": "Traefik entry points of that router, separated by commas",
+            "rule": "a Traefik rule; the file then also holds the router",
+        },
+        path="traffic",
+    )
+    points = tuple(p.strip() for p in options.get("entry_points", "").split(",") if p.strip())
+    rule = options.get("rule")
+    if points and rule is None:
+        raise SpecError("entry_points need a rule", path="traffic.entry_points", found=points)
+    return TraefikFileRouter(
+        service=ref.service, namespace=namespace, rule=rule, entry_points=points
+    )
+
+
+ROUTERS: dict[str, RouterFactory] = {
+    "traefik_file": _traefik_file,
+}
+
+
+def make_router(ref: TrafficRef, *, namespace: str) -> Router:
+    """Return the router a spec names.
+
+    :raises SpecError: an unknown router or option.
+    """
+    factory = ROUTERS.get(ref.router)
+    if factory is None:
+        raise SpecError(
+            "unknown router", path="traffic.router", found=ref.router, allowed=", ".join(ROUTERS)
+        )
+    return factory(ref, namespace)
