@@ -100,7 +100,7 @@ def component_environment(home: Path, connections: Mapping[str, str]) -> dict[st
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AIRFLOW_", "AIRFLOW__", "_AIRFLOW"))
+        if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))
     }
     environment["AIRFLOW_HOME"] = str(home)
     for conn_id, value in connections.items():

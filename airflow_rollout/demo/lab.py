@@ -57,14 +57,16 @@ class Lab:
         self.home = self._temporary or Path(str(home))
         self._processes = Processes(self.home / "logs", remove=self._temporary)
         self.traefik = TraefikLab(self.home / "traefik", processes=self._processes)
-        self._airflow = dags and AirflowLab(
-            dags,
-            connections={**self.connections, **(connections or {})},
-            home=self.home / "airflow",
-            settings=settings,
-            env=env,
-            processes=self._processes,
-        )
+        self._airflow: AirflowLab | None = None
+        if dags is not None:
+            self._airflow = AirflowLab(
+                dags,
+                connections={**self.connections, **(connections or {})},
+                home=self.home / "airflow",
+                settings=settings,
+                env=env,
+                processes=self._processes,
+            )
         self._ports: dict[tuple[str, str], int] = {}
 
     @property
@@ -172,7 +174,7 @@ class Lab:
         """Send requests to a service until `stop_load`; answers go on behind the earlier ones."""
         command = [
             sys.executable, "-m", "airflow_rollout.demo.load", "--url", self.user_url(service),
-            "--rate", str(rate), "--out", self.answers_path(service),
+            "--rate", str(rate), "--out", str(self.answers_path(service)),
         ]  # fmt: skip
         self._processes.start(_load_name(service), command)
 
