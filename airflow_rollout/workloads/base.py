@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_rollout.analysis.readings import Probe
 from airflow_rollout.release import Arm
 from airflow_rollout.wire import Send
 
-__all__ = ["Workload"]
+__all__ = ["TargetForm", "Workload"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetForm:
+    """How a release says where its version comes from.
+
+    :param name: the release's parameter, for example ``url`` or ``image``.
+    :param pattern: a JSON-schema pattern its value must match.
+    """
+
+    name: str
+    title: str
+    description: str
+    pattern: str
 
 
 class Workload(Protocol):

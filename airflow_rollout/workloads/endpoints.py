@@ -13,8 +13,18 @@ from airflow_rollout.analysis.readings import Probe
 from airflow_rollout.errors import AdapterError
 from airflow_rollout.release import Arm
 from airflow_rollout.wire import HttpRequest, Send, ask_http
+from airflow_rollout.workloads.base import TargetForm
 
-__all__ = ["EndpointsWorkload"]
+__all__ = ["TARGET", "EndpointsWorkload"]
+
+_ADDRESS = r"https?://[^\s{},<>\"']+"
+
+TARGET = TargetForm(
+    name="url",
+    title="Address",
+    description="Where the new version listens; several addresses are separated by commas",
+    pattern=f"^{_ADDRESS}(,{_ADDRESS})*$",
+)
 
 
 class EndpointsWorkload:

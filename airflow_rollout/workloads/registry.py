@@ -7,10 +7,11 @@ from collections.abc import Callable
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.model import WorkloadRef
 from airflow_rollout.spec.options import option_number, read_options
-from airflow_rollout.workloads.base import Workload
+from airflow_rollout.workloads.base import TargetForm, Workload
+from airflow_rollout.workloads.endpoints import TARGET as ENDPOINTS_TARGET
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
 
-__all__ = ["WORKLOADS", "make_workload"]
+__all__ = ["TARGETS", "WORKLOADS", "make_workload"]
 
 WorkloadFactory = Callable[[WorkloadRef], Workload]
 
@@ -37,6 +38,10 @@ def _endpoints(ref: WorkloadRef) -> Workload:
 
 WORKLOADS: dict[str, WorkloadFactory] = {
     "endpoints": _endpoints,
+}
+
+TARGETS: dict[str, TargetForm] = {
+    "endpoints": ENDPOINTS_TARGET,
 }
 
 
