@@ -1,0 +1,207 @@
+"""Evidence that grows interval by interval and may be looked at after each of them.
+
+An e-process starts at 1 and, while nothing is wrong, expects never to grow; the chance that it
+ever reaches 1/alpha is at most alpha, however often one looks (Ville's inequality).
+
+Source of the formulas: the sequential Fisher test with its corrections. A: likelihood ratio of
+Fisher's non-central against the central hypergeometric distribution. B: the closed form that
+bounds it. D: late starts. E: growth cap. F: dispersion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_rollout.analysis.parameters import Comparison
+
+__all__ = [
+    "RATIOS",
+    "UNKNOWN_DISPERSION",
+    "WEIGHTS",
+    "Growth",
+    "Mixture",
+    "log_mgf",
+    "log_ratios",
+]
+
+# Odds ratios that are mixed, and how much each is believed before anything is seen: a regression
+# of unknown size. Grid and weights are uncritical (a 5-point grid is within 5 % of it).
+RATIOS = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 25.0, 60.0, 200.0, 1000.0)
+WEIGHTS = (0.16, 0.16, 0.14, 0.12, 0.10, 0.08, 0.08, 0.06, 0.06, 0.04)
+
+# Without history nobody knows how errors cluster; 4 keeps ordinary retries from looking like proof.
+UNKNOWN_DISPERSION = 4.0
+
+# Lets `min_intervals` capped intervals just reach the limit in spite of rounding.
+LOG_CAP_SLACK = 1e-6
+
+# Far above any limit and far below the largest float: an observed release goes on after the limit.
+_LARGEST = 1e280
+_LARGEST_LOG = 600.0
+
+# A term this much smaller than the largest cannot change the sum of a few hundred terms.
+_NEGLIGIBLE = 1e-17
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How much an interval may add.
+
+    :param log_cap: most that one interval may multiply by, as a logarithm (formula E).
+    :param dispersion: phi >= 1, how many bad requests arrive as one event (formula F).
+    :param restart_share: share of the budget for late starts, spread over `planned_intervals` (D).
+    """
+
+    log_cap: float
+    dispersion: float
+    restart_share: float
+    planned_intervals: int
+
+    @classmethod
+    def of(cls, params: Comparison, *, alpha: float, weight: float) -> Growth:
+        """Derive the growth rules of a process that holds `weight` of the budget `alpha`.
+
+        The cap grows as the weight falls, so `min_intervals` means the same for every metric.
+        With `min_intervals` 1 one interval may decide and nothing is capped.
+        """
+        log_cap = _LARGEST_LOG
+        if params.min_intervals > 1:
+            whole = -math.log(alpha * weight * (1.0 - params.restart_share))
+            log_cap = whole / params.min_intervals + LOG_CAP_SLACK
+        return cls(
+            log_cap=min(log_cap, _LARGEST_LOG),
+            dispersion=effective_dispersion(params),
+            restart_share=params.restart_share,
+            planned_intervals=max(1, params.planned_intervals),
+        )
+
+
+def effective_dispersion(params: Comparison) -> float:
+    """Return phi: the given one, at least 1; 4 where no history was given."""
+    if params.dispersion is None:
+        return UNKNOWN_DISPERSION
+    return max(1.0, params.dispersion)
+
+
+class Mixture:
+    """One e-process: a mixture over effect sizes and over start times.
+
+    `masses[i]` is what was bet on effect i and what became of it, `reserve` what is not bet yet;
+    the value is their weighted sum. All bets sum to at most 1, so the value starts at 1.
+    """
+
+    __slots__ = ("masses", "reserve", "started")
+
+    def __init__(self) -> None:
+        self.masses = [0.0] * len(RATIOS)
+        self.reserve = 1.0
+        self.started = False
+
+    @property
+    def value(self) -> float:
+        """Return the evidence now; 1 is none."""
+        return math.fsum(w * m for w, m in zip(WEIGHTS, self.masses, strict=True)) + self.reserve
+
+    def update(self, log_ratios: Sequence[float] | None, growth: Growth) -> None:
+        """Take one interval in; None is an interval that says nothing (only the clock moves on)."""
+        share = growth.restart_share
+        bet = share / growth.planned_intervals if self.started else 1.0 - share
+        bet = min(bet, self.reserve)
+        self.started = True
+        self.reserve -= bet
+        for i, log_ratio in enumerate(log_ratios or [0.0] * len(RATIOS)):
+            factor = math.exp(min(log_ratio / growth.dispersion, growth.log_cap))
+            self.masses[i] = min((self.masses[i] + bet) * factor, _LARGEST)
+
+    def state(self) -> list[float]:
+        """Return the process as plain numbers; `restore` reads them back."""
+        return [self.reserve if self.started else -1.0, *self.masses]
+
+    @classmethod
+    def restore(cls, state: Sequence[float]) -> Mixture:
+        """Rebuild a process from `state`; a foreign length is a `ValueError`."""
+        if len(state) != len(RATIOS) + 1:
+            raise ValueError(f"{len(state)} numbers instead of {len(RATIOS) + 1}")
+        mixture = cls()
+        mixture.started = state[0] >= 0.0
+        mixture.reserve = float(state[0]) if mixture.started else 1.0
+        mixture.masses = [float(mass) for mass in state[1:]]
+        return mixture
+
+
+def log_ratios(
+    canary: int, canary_bad: int, stable: int, stable_bad: int, params: Comparison
+) -> list[float] | None:
+    """Return the log likelihood ratio of each effect size, None when the interval says nothing.
+
+    Formula A with a tolerance: effects are measured from the tolerated odds ratio, up to which
+    the expected ratio is at most 1.
+    """
+    total = canary_bad + stable_bad
+    if canary == 0 or stable == 0 or total == 0 or total == canary + stable:
+        return None
+    tolerance, limit = params.tolerance, params.exact_limit
+    base = log_mgf(canary, stable, total, tolerance, limit)
+    return [
+        canary_bad * math.log(ratio)
+        + base
+        - log_mgf(canary, stable, total, ratio * tolerance, limit)
+        for ratio in RATIOS
+    ]
+
+
+def log_mgf(canary: int, stable: int, bad: int, ratio: float, exact_limit: int) -> float:
+    """Return log sum_k P(k) ratio^k, k the canary's part of `bad` under random routing.
+
+    P is the hypergeometric distribution; above `exact_limit` terms the binomial one, whose value
+    is never smaller (Hoeffding 1963), so that the test stays valid.
+    """
+    low, high = max(0, bad - stable), min(bad, canary)
+    if high - low + 1 > exact_limit:
+        share = canary / (canary + stable)
+        return bad * math.log1p(share * (ratio - 1.0))
+    if low == high:
+        return low * math.log(ratio)
+    mode = min(max(_mode(canary, stable, bad, ratio), low), high)
+    peak = (
+        _log_choose(canary, mode)
+        + _log_choose(stable, bad - mode)
+        - _log_choose(canary + stable, bad)
+        + mode * math.log(ratio)
+    )
+    return peak + math.log(_relative_sum(canary, stable, bad, ratio, mode))
+
+
+def _relative_sum(canary: int, stable: int, bad: int, ratio: float, mode: int) -> float:
+    """Sum the terms relative to the one at `mode`, outwards until they no longer count.
+
+    The terms fall off on both sides of the mode, so a short walk replaces hundreds of exponentials.
+    """
+    rest = stable - bad
+    total = term = 1.0
+    for k in range(mode + 1, min(bad, canary) + 1):
+        term *= (canary - k + 1) * (bad - k + 1) * ratio / (k * (rest + k))
+        total += term
+        if term < _NEGLIGIBLE * total:
+            break
+    term = 1.0
+    for k in range(mode, max(0, -rest), -1):
+        term *= k * (rest + k) / ((canary - k + 1) * (bad - k + 1) * ratio)
+        total += term
+        if term < _NEGLIGIBLE * total:
+            break
+    return total
+
+
+def _mode(canary: int, stable: int, bad: int, ratio: float) -> int:
+    # The smaller root of t(k) = t(k - 1), in the form that does not cancel near ratio 1.
+    a = ratio - 1.0
+    b = ratio * (canary + bad + 2) + stable - bad
+    c = ratio * (canary + 1) * (bad + 1)
+    return int(2.0 * c / (b + math.sqrt(max(0.0, b * b - 4.0 * a * c))))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

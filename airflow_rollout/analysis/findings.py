@@ -1,0 +1,146 @@
+"""What one metric says now: its numbers and its sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from airflow_rollout.analysis.checks import (
+    CheckResult,
+    latency_limit,
+    quantile_name,
+    quantile_of,
+    share_limit,
+)
+from airflow_rollout.analysis.evidence import effective_dispersion
+from airflow_rollout.analysis.histogram import quantile, slower_than
+from airflow_rollout.analysis.parameters import JudgeParams, Question
+from airflow_rollout.analysis.readings import ArmCounts
+from airflow_rollout.analysis.sentences import amount, duration, odds, percent, rate
+from airflow_rollout.analysis.track import Track
+from airflow_rollout.analysis.verdict import MetricFinding, Verdict
+
+__all__ = ["finding", "leading_sentence"]
+
+
+def finding(
+    track: Track,
+    result: CheckResult,
+    params: JudgeParams,
+    *,
+    elapsed_seconds: float,
+    stopped: bool,
+) -> MetricFinding:
+    """Return the metric's numbers since the step's write, its check and its evidence.
+
+    :param stopped: whether this metric's evidence has stopped the release.
+    """
+    evidence, limit = track.evidence, 1.0 / params.alpha
+    proven = not track.acting and evidence is not None and evidence >= limit
+    verdict = Verdict.FAIL if stopped or proven else result.verdict
+    parts = [leading_sentence(track, params), f"check: {result.text}"]
+    if evidence is not None:
+        parts.append(odds(evidence, limit))
+        parts.append(f"dispersion {effective_dispersion(params.comparison):g}")
+    parts.append(f"{track.used} intervals used, {track.skipped} skipped")
+    if not track.acting:
+        parts.append("observed only: it stops nothing")
+    sentence = (
+        f"{verdict.name} {track.metric.name} after {duration(elapsed_seconds)}: "
+        f"{', '.join(part for part in parts if part)}"
+    )
+    base = MetricFinding(
+        name=track.metric.name,
+        verdict=verdict,
+        sentence=sentence,
+        canary_value=result.canary,
+        stable_value=result.stable,
+        unit=result.unit,
+        evidence=evidence,
+        observed_only=not track.acting,
+    )
+    return _with_counts(base, track, params)
+
+
+def leading_sentence(track: Track, params: JudgeParams) -> str:
+    """Say both arms' rates since the step's write, and the limit where there is one."""
+    canary, stable = track.step_canary, track.step_stable
+    if track.ledger.boundaries is None:
+        return ""
+    if track.metric.question is not Question.LATENCY:
+        text = f"canary {_rate(canary)}, stable {_rate(stable)}"
+        limit = track.metric.guardrail
+        return text if limit is None else f"{text}, limit {percent(limit)}"
+    return _latency_sentence(track, params)
+
+
+def _latency_sentence(track: Track, params: JudgeParams) -> str:
+    metric, q = track.metric, quantile_of(track.metric)
+    arms = (("canary", track.step_canary), ("stable", track.step_stable))
+    name = quantile_name(metric)
+    parts = []
+    for arm, counts in arms:
+        value = quantile(track.boundaries, counts, q)
+        shown = "no requests" if value is None else f"{name} {amount(1000.0 * value, 'ms')}"
+        parts.append(f"{arm} {shown}")
+    boundary = _carrying_boundary(track)
+    if boundary is not None:
+        shares = [f"{arm} {_slower(track, counts, boundary)}" for arm, counts in arms]
+        parts.append(f"slower than {amount(1000.0 * boundary, 'ms')}: {' and '.join(shares)}")
+    parts.append(_limit_note(track, params))
+    return ", ".join(part for part in parts if part)
+
+
+def _carrying_boundary(track: Track) -> float | None:
+    """Return the boundary the evidence rests on: the strongest of the comparison's."""
+    if track.comparison is None or track.comparison.leading is None:
+        return None
+    return track.boundaries[track.comparison.leading] if track.boundaries else None
+
+
+def _limit_note(track: Track, params: JudgeParams) -> str:
+    """Say the latency limit, and how exactly the histogram can measure it."""
+    limit = latency_limit(track.metric, params.semantics)
+    if limit is None or not track.boundaries:
+        return ""
+    shown = f"limit {quantile_name(track.metric)} <= {amount(1000.0 * limit, 'ms')}"
+    if track.metric.guardrail is None and track.metric.boundary_seconds is None:
+        return shown
+    shown += f" ({percent(share_limit(track.metric))} may be slower)"
+    if any(abs(b - limit) <= 1e-9 * limit for b in track.boundaries):
+        return shown
+    if limit > track.boundaries[-1]:
+        last = amount(1000.0 * track.boundaries[-1], "ms")
+        return f"{shown}, not measurable: the last bucket boundary is {last}"
+    return f"{shown}, interpolated: no bucket boundary lies at the limit"
+
+
+def _slower(track: Track, counts: ArmCounts, boundary: float) -> str:
+    return _rate(counts, slower_than(track.boundaries, counts, boundary))
+
+
+def _rate(counts: ArmCounts, bad: float | None = None) -> str:
+    return rate(counts, bad) if counts.requests else "no requests"
+
+
+def _with_counts(base: MetricFinding, track: Track, params: JudgeParams) -> MetricFinding:
+    canary, stable = track.step_canary, track.step_stable
+    return replace(
+        base,
+        canary_requests=canary.requests,
+        canary_bad=_bad(track, params, canary),
+        stable_requests=stable.requests,
+        stable_bad=_bad(track, params, stable),
+    )
+
+
+def _bad(track: Track, params: JudgeParams, counts: ArmCounts) -> int:
+    """Return the bad requests; for latency those slower than the limit."""
+    if not counts.bad:
+        return 0
+    if track.metric.question is not Question.LATENCY:
+        return counts.bad[0]
+    limit = latency_limit(track.metric, params.semantics)
+    if limit is None:
+        limit = _carrying_boundary(track)
+    slower = None if limit is None else slower_than(track.boundaries, counts, limit)
+    return 0 if slower is None else round(slower)

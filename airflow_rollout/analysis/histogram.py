@@ -1,0 +1,99 @@
+"""Counts against several boundaries: the comparison of both arms, and what a histogram says.
+
+An error metric is a histogram with one boundary ("bad"), so one process serves both questions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from airflow_rollout.analysis.evidence import Growth, Mixture, log_ratios
+from airflow_rollout.analysis.parameters import Comparison
+from airflow_rollout.analysis.readings import ArmCounts
+
+__all__ = ["ComparisonProcess", "quantile", "slower_than"]
+
+
+class ComparisonProcess:
+    """Evidence that the canary is worse than the stable arm: the mean over the boundaries.
+
+    Formula G: a mean of e-processes is one; it follows the informative boundary by itself, at a
+    cost of at most log(number of boundaries).
+    """
+
+    __slots__ = ("_growth", "_mixtures", "_params")
+
+    def __init__(self, params: Comparison, growth: Growth) -> None:
+        self._params = params
+        self._growth = growth
+        self._mixtures: list[Mixture] = []
+
+    @property
+    def value(self) -> float:
+        """Return the evidence now; 1 is none."""
+        if not self._mixtures:
+            return 1.0
+        return math.fsum(m.value for m in self._mixtures) / len(self._mixtures)
+
+    @property
+    def leading(self) -> int | None:
+        """Return the index of the boundary that carries the evidence, None before any interval."""
+        if not self._mixtures:
+            return None
+        values = [m.value for m in self._mixtures]
+        return values.index(max(values))
+
+    def update(self, canary: ArmCounts, stable: ArmCounts) -> None:
+        """Take in one closed interval of both arms."""
+        if not self._mixtures:
+            self._mixtures = [Mixture() for _ in canary.bad]
+        for mixture, bad, stable_bad in zip(self._mixtures, canary.bad, stable.bad, strict=True):
+            ratios = log_ratios(canary.requests, bad, stable.requests, stable_bad, self._params)
+            mixture.update(ratios, self._growth)
+
+    def state(self) -> list[list[float]]:
+        """Return the process as plain numbers."""
+        return [m.state() for m in self._mixtures]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Continue from `state`."""
+        self._mixtures = [Mixture.restore(one) for one in state]
+
+
+def quantile(boundaries: Sequence[float], counts: ArmCounts, q: float) -> float | None:
+    """Return the q-quantile in the boundaries' unit, None without requests.
+
+    Prometheus' `histogram_quantile`: linear inside the bucket, the first one from 0; a quantile
+    beyond the last finite boundary is that boundary.
+    """
+    if counts.requests == 0 or not boundaries:
+        return None
+    rank = q * counts.requests
+    below, lower = 0, 0.0
+    for upper, slower in zip(boundaries, counts.bad, strict=True):
+        reached = counts.requests - slower
+        if reached >= rank and reached > below:
+            if below == 0 and upper <= 0.0:
+                return upper
+            return lower + (upper - lower) * (rank - below) / (reached - below)
+        below, lower = max(below, reached), upper
+    return boundaries[-1]
+
+
+def slower_than(boundaries: Sequence[float], counts: ArmCounts, limit: float) -> float | None:
+    """Return how many requests were slower than `limit`, linear inside the bucket.
+
+    Exact where a boundary lies at the limit. None when the limit is above the last boundary:
+    nothing is known there.
+    """
+    lower, above = 0.0, counts.requests
+    for upper, slower in zip(boundaries, counts.bad, strict=True):
+        if math.isclose(upper, limit, rel_tol=1e-9):
+            return float(slower)
+        if limit < upper:
+            share = (upper - limit) / (upper - lower) if upper > lower else 0.0
+            return slower + (above - slower) * min(1.0, share)
+        lower, above = upper, slower
+    return None

@@ -1,0 +1,227 @@
+"""Everything the judge knows about one metric: counts, window, evidence, the last answer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from airflow_rollout.analysis.counts import Interval, Ledger, add_counts
+from airflow_rollout.analysis.evidence import Growth
+from airflow_rollout.analysis.guardrail import GuardrailProcess
+from airflow_rollout.analysis.histogram import ComparisonProcess, slower_than
+from airflow_rollout.analysis.parameters import JudgeParams, Metric, Mode, Question
+from airflow_rollout.analysis.readings import (
+    ArmCounts,
+    Cumulative,
+    Increments,
+    NoData,
+    ReadFailure,
+    Reading,
+    Value,
+)
+from airflow_rollout.analysis.windows import NOTHING, LookBack
+
+__all__ = ["Answer", "Track", "is_compared", "is_guarded"]
+
+_LARGEST = 1.7e308
+
+
+class Answer(StrEnum):
+    """What the last answer of the metric system was."""
+
+    NONE = "none"
+    DATA = "data"
+    NO_DATA = "no_data"
+    ERROR = "error"
+
+
+class Track:
+    """One metric through a whole release.
+
+    :param weight: the metric's part of the budget; a metric that is only observed has its own
+        budget of 1, outside the release's.
+    """
+
+    def __init__(self, metric: Metric, params: JudgeParams, weight: float) -> None:
+        self.metric = metric
+        self.weight = weight
+        self.acting = metric.mode is Mode.ACT
+        self.ledger = Ledger()
+        self.window = LookBack(metric.window_seconds)
+        self.step_canary = NOTHING
+        self.step_stable = NOTHING
+        self.value: Value | None = None
+        self.answer = Answer.NONE
+        self.reason = "nothing was asked yet"
+        self.used = 0
+        self.skipped = 0
+        self._warmup = params.warmup_seconds
+        self._straddles = False
+        self.comparison, self.guardrail = _processes(metric, params, weight)
+
+    @property
+    def evidence(self) -> float | None:
+        """Return the metric's own evidence, None where nothing is tested sequentially."""
+        values = [p.value for p in (self.comparison, self.guardrail) if p is not None]
+        return math.fsum(values) / len(values) if values else None
+
+    @property
+    def boundaries(self) -> tuple[float, ...]:
+        """Return the histogram's boundaries, empty while unknown and for errors."""
+        return self.ledger.boundaries or ()
+
+    def feed(self, reading: Reading) -> None:
+        """Take an answer in; one that is older than the newest changes nothing."""
+        if isinstance(reading, ReadFailure):
+            self.answer, self.reason = Answer.ERROR, reading.reason
+            return
+        newest = self.ledger.newest
+        at = reading.end if isinstance(reading, Increments) else reading.at
+        late = newest is not None and at < newest
+        if isinstance(reading, NoData):
+            if not late:
+                self.ledger.newest = reading.at
+                self.answer, self.reason = Answer.NO_DATA, reading.reason
+        elif isinstance(reading, Value):
+            self._feed_value(reading, late=late)
+        else:
+            self._feed_counts(reading, late=late)
+
+    def start_step(self) -> None:
+        """Forget what belongs to the step before.
+
+        If counting has begun, the interval that is open now began before this step's write: it
+        stays evidence of the release and is no part of this step's rates.
+        """
+        self.step_canary = NOTHING
+        self.step_stable = NOTHING
+        self._straddles = self.ledger.observed_from is not None
+
+    def in_window(self) -> tuple[ArmCounts, ArmCounts]:
+        """Return canary and stable in the look-back window."""
+        now = self.ledger.newest
+        return (NOTHING, NOTHING) if now is None else self.window.total(now)
+
+    def _feed_value(self, reading: Value, *, late: bool) -> None:
+        if late:
+            return
+        self.ledger.newest = reading.at
+        self.value = replace(
+            reading, canary=_finite(reading.canary), stable=_finite(reading.stable)
+        )
+        self.answer, self.reason = Answer.DATA, ""
+
+    def _feed_counts(self, reading: Cumulative | Increments, *, late: bool) -> None:
+        interval = self.ledger.feed(reading)
+        if self.ledger.problem:
+            self.answer, self.reason = Answer.ERROR, self.ledger.problem
+            return
+        if interval is not None:
+            self._count(interval)
+        if late:
+            return
+        if isinstance(reading, Cumulative) and not reading.canary:
+            self.answer, self.reason = Answer.NO_DATA, "the canary has no series"
+        else:
+            self.answer, self.reason = Answer.DATA, ""
+
+    def _count(self, interval: Interval) -> None:
+        self.window.add(interval)
+        if self._straddles:
+            self._straddles = False
+        else:
+            self.step_canary = add_counts(self.step_canary, interval.canary)
+            self.step_stable = add_counts(self.step_stable, interval.stable)
+        began = self.ledger.observed_from
+        if began is not None and interval.start < began + self._warmup:
+            self.skipped += 1
+            return
+        if interval.canary.requests == 0:
+            self.skipped += 1
+            return
+        self.used += 1
+        if self.comparison is not None and interval.stable.requests:
+            self.comparison.update(interval.canary, interval.stable)
+        if self.guardrail is not None:
+            bad = self._guarded_bad(interval.canary)
+            self.guardrail.update(interval.canary.requests, bad)
+
+    def _guarded_bad(self, canary: ArmCounts) -> float:
+        if self.metric.question is not Question.LATENCY:
+            return float(canary.bad[0])
+        limit = self.metric.boundary_seconds
+        slower = None if limit is None else slower_than(self.boundaries, canary, limit)
+        # Nothing is known above the last boundary, and nothing unknown may stop a release.
+        return 0.0 if slower is None else slower
+
+    def state(self) -> dict[str, Any]:
+        """Return what is known as JSON-ready values."""
+        value = self.value
+        return {
+            "ledger": self.ledger.state(),
+            "window": self.window.state(),
+            "step": [_numbers(self.step_canary), _numbers(self.step_stable)],
+            "straddles": self._straddles,
+            "value": value and [value.at, value.canary, value.stable, value.requests],
+            "answer": self.answer.value,
+            "reason": self.reason,
+            "used": self.used,
+            "skipped": self.skipped,
+            "comparison": None if self.comparison is None else self.comparison.state(),
+            "guardrail": None if self.guardrail is None else self.guardrail.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; a process that is new to the spec starts at 1."""
+        self.ledger.restore(state["ledger"])
+        self.window.restore(state["window"])
+        self.step_canary, self.step_stable = (_counts(one) for one in state["step"])
+        self._straddles = bool(state["straddles"])
+        if state["value"] is not None:
+            at, canary, stable, requests = state["value"]
+            self.value = Value(at=at, canary=canary, stable=stable, requests=requests)
+        self.answer = Answer(state["answer"])
+        self.reason = state["reason"]
+        self.used, self.skipped = state["used"], state["skipped"]
+        if self.comparison is not None and state["comparison"] is not None:
+            self.comparison.restore(state["comparison"])
+        if self.guardrail is not None and state["guardrail"] is not None:
+            self.guardrail.restore(state["guardrail"])
+
+
+def is_compared(metric: Metric, params: JudgeParams) -> bool:
+    """Say whether the canary is compared with the stable arm on this metric."""
+    return params.comparison.enabled and metric.compare and metric.question is not Question.VALUE
+
+
+def is_guarded(metric: Metric) -> bool:
+    """Say whether a sequential one-arm test watches this metric."""
+    return metric.guardrail is not None and metric.question is not Question.VALUE
+
+
+def _processes(
+    metric: Metric, params: JudgeParams, weight: float
+) -> tuple[ComparisonProcess | None, GuardrailProcess | None]:
+    compared, guarded = is_compared(metric, params), is_guarded(metric)
+    share = weight / (2.0 if compared and guarded else 1.0)
+    growth = Growth.of(params.comparison, alpha=params.alpha, weight=share)
+    comparison = ComparisonProcess(params.comparison, growth) if compared else None
+    if not guarded or metric.guardrail is None:
+        return comparison, None
+    return comparison, GuardrailProcess(metric.guardrail, growth)
+
+
+def _finite(number: float | None) -> float | None:
+    if number is None or math.isnan(number):
+        return None
+    return max(-_LARGEST, min(_LARGEST, number))
+
+
+def _numbers(counts: ArmCounts) -> list[int]:
+    return [counts.requests, *counts.bad]
+
+
+def _counts(numbers: list[int]) -> ArmCounts:
+    return ArmCounts(requests=numbers[0], bad=tuple(numbers[1:]))
