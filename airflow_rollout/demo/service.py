@@ -1,7 +1,8 @@
 """A small HTTP service with chosen faults: `python -m airflow_rollout.demo.service --port 9001`.
 
-Every answer names the version, in the header `X-Version` and in the body. `/healthz` answers at
-once, has no faults and does not count as a routed request.
+Every answer names the version, in the header `X-Version` and in the body. `/healthz` and `/` are
+for probes: they answer at once, have no faults and do not count as routed requests. Users' paths
+are all others.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 __all__ = ["Faults", "Service", "main", "serve"]
 
-HEALTH_PATH = "/healthz"
+HEALTH_PATHS = frozenset({"/healthz", "/"})
 # What a crashing service would exit with; nothing reads it but a person in a log.
 _CRASH_EXIT_CODE = 70
 # A request head is a few hundred bytes; a client that sends more is not one of the lab's.
@@ -118,7 +119,7 @@ class _Connection(asyncio.Protocol):
             self._respond(path, close=close)
 
     def _respond(self, path: str, *, close: bool) -> None:
-        if path.partition("?")[0] == HEALTH_PATH:
+        if path.partition("?")[0] in HEALTH_PATHS:
             self._write(self._service.health(), close=close)
             return
         loop = asyncio.get_running_loop()
