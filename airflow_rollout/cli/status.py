@@ -1,0 +1,63 @@
+"""`airflow-rollout status`: what a release did and why, in one look."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from rich.console import Console
+
+from airflow_rollout.cli.airflow_api import AirflowApi
+from airflow_rollout.cli.airflow_options import UsageError, add_airflow_options, api_from
+from airflow_rollout.cli.record_view import record_view
+from airflow_rollout.cli.watch import read_record
+
+__all__ = ["add_parser", "run"]
+
+_SHOWN, _NOTHING, _USAGE = 0, 1, 2
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `status` to the command line."""
+    parser = subparsers.add_parser(
+        "status",
+        help="show what a release did and why",
+        description="Show the latest release of a rollout, or the one of a run: the reason "
+        "first, then steps, numbers and timeline.",
+    )
+    parser.add_argument("rollout", metavar="ROLLOUT", help="the rollout's DAG id")
+    parser.add_argument("--run-id", help="the run to show; the latest one by default")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_airflow_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the record; 1 when there is none. `RolloutError` when Airflow does not tell."""
+    try:
+        api = api_from(options, os.environ)
+    except UsageError as error:
+        print(f"airflow-rollout status: {error}", file=sys.stderr)
+        return _USAGE
+    with api.session:
+        return _show(api, options)
+
+
+def _show(api: AirflowApi, options: argparse.Namespace) -> int:
+    run_id = options.run_id or _latest(api, options.rollout)
+    record = read_record(api, options.rollout, run_id) if run_id else None
+    if record is None:
+        what = f"run {run_id} has not opened one" if run_id else "it never ran"
+        print(f"no release of {options.rollout}: {what}", file=sys.stderr)
+        return _NOTHING
+    if options.format == "json":
+        print(json.dumps(record.to_builtins()))
+    else:
+        Console(highlight=False, soft_wrap=False).print(record_view(record))
+    return _SHOWN
+
+
+def _latest(api: AirflowApi, rollout: str) -> str:
+    runs = api.runs(rollout, limit=1)
+    return runs[0].run_id if runs else ""

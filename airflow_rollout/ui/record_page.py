@@ -1,0 +1,73 @@
+"""A release's record as one page: the reason first, then what happened and the numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from html import escape
+
+from airflow_rollout.record import Event, GatePiece, ReleaseRecord
+
+__all__ = ["render"]
+
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
+h1 { font-size: 1.3rem; margin: 0; }
+.lead { border-left: .4rem solid; padding: .6rem 1rem; margin: 1rem 0; font-size: 1.1rem; }
+.promoted { border-color: #1a7f37; } .running { border-color: #0969da; }
+.rolled_back, .aborted { border-color: #bc4c00; } .failed_to_roll_back { border-color: #cf222e; }
+.lead b { text-transform: uppercase; letter-spacing: .05em; font-size: .85rem; display: block; }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem; }
+td, th { text-align: left; padding: .3rem .6rem; vertical-align: top;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+h2 { font-size: 1rem; margin: 1.5rem 0 0; }
+"""
+
+
+def render(record: ReleaseRecord) -> str:
+    """Return the page; every value is escaped, whatever a version or a reason holds."""
+    state = record.outcome.value if record.outcome else "running"
+    label = state.replace("_", " ")
+    title = f"{record.dag_id}: {record.version or 'release'} {label}"
+    arms = f"{record.version} ({record.target})"
+    arms += f", stable was {record.stable}" if record.stable else ", the first version"
+    rows = "".join(_gate(gate) for gate in record.gates)
+    lines = "".join(_event(event, record.started_at) for event in record.timeline)
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{escape(record.dag_id)}</h1><div>{escape(record.run_id)} &middot; {escape(arms)}"
+        "</div>"
+        f"<div class='lead {state}'><b>{escape(label)}</b>{escape(record.reason)}<br>"
+        f"{record.weight} % of traffic on {escape(record.version)}</div>"
+        "<h2>Steps</h2><table><tr><th>step</th><th class='n'>weight</th><th>verdict</th>"
+        f"<th class='n'>evidence</th><th>numbers</th></tr>{rows}</table>"
+        "<h2>Timeline (UTC)</h2><table><tr><th>time</th><th class='n'>after</th><th>task</th>"
+        f"<th>what happened</th></tr>{lines}</table></body></html>"
+    )
+
+
+def _gate(gate: GatePiece) -> str:
+    judgement = gate.judgement
+    numbers = "<br>".join(escape(metric.sentence) for metric in judgement.metrics)
+    safe = ""
+    if gate.stop is not None and gate.stop.written_at is not None:
+        took = gate.stop.written_at - gate.stop.decided_at
+        safe = f"<br>traffic back {took:.2f} s after the verdict"
+    return (
+        f"<tr><td>{escape(gate.step_id)}</td><td class='n'>{gate.weight} %</td>"
+        f"<td>{escape(judgement.verdict.name)}{safe}</td>"
+        f"<td class='n'>{judgement.evidence:.3g} of {judgement.limit:.0f}</td>"
+        f"<td>{escape(judgement.reason)}<br>{numbers}</td></tr>"
+    )
+
+
+def _event(event: Event, began: float | None) -> str:
+    at = datetime.fromtimestamp(event.at, UTC)
+    after = f"+{event.at - began:.1f} s" if began is not None else ""
+    return (
+        f"<tr><td>{at:%Y-%m-%d %H:%M:%S}</td><td class='n'>{after}</td>"
+        f"<td>{escape(event.task)}</td><td>{escape(event.text)}</td></tr>"
+    )
