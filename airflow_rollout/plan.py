@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.spec.model import RolloutSpec, Step
 
 __all__ = [
     "FULL_STEP_ID",
@@ -28,12 +28,14 @@ class PlannedStep:
     """One weight of a release.
 
     `previous_weight` is what the fence demands before the raise; `deadline_seconds` counts from
-    the write, and at it a gate without a verdict ends the release.
+    the write, and at it a gate without a verdict ends the release. `rises_after_seconds` is the
+    earliest time of the write, counted from the first one.
     """
 
     id: str
     weight: int
     previous_weight: int
+    rises_after_seconds: float
     hold_seconds: float
     deadline_seconds: float
     backstop_seconds: float
@@ -47,29 +49,33 @@ class Plan:
     `longest_exposure_seconds` is how long a bad version can keep traffic at most while every
     metric system is silent: the sum of all deadlines would be wrong, since silence never passes a
     step, so it is the longest single step.
+    `counted_checks_seconds` is how long one that fails every check keeps traffic at most if the
+    comparison and the guardrails say nothing.
     """
 
     steps: tuple[PlannedStep, ...]
     shortest_seconds: float
     longest_exposure_seconds: float
+    counted_checks_seconds: float
     backstop_exposure_seconds: float
 
 
 def make_plan(spec: RolloutSpec) -> Plan:
     """Plan the steps of a spec; weights are as given, ids count from 01."""
     planned: list[PlannedStep] = []
-    previous = 0
+    previous, after = 0, 0.0
     for index, step in enumerate(spec.steps, start=1):
-        planned.append(
-            _planned(spec, f"step_{index:02d}", step.weight, previous, step.hold_seconds)
-        )
-        previous = step.weight
-    planned.append(_planned(spec, FULL_STEP_ID, 100, previous, spec.verify_seconds))
-    deadlines = [step.deadline_seconds for step in planned]
+        planned.append(_planned(spec, f"step_{index:02d}", step, previous, after))
+        previous, after = step.weight, after + step.hold_seconds
+    full = Step(weight=100, hold_seconds=spec.verify_seconds)
+    planned.append(_planned(spec, FULL_STEP_ID, full, previous, after))
+    longest_hold = max(step.hold_seconds for step in planned)
+    further_checks = spec.judge.failure_limit - 1
     return Plan(
         steps=tuple(planned),
-        shortest_seconds=sum(step.hold_seconds for step in planned),
-        longest_exposure_seconds=max(deadlines),
+        shortest_seconds=after + spec.verify_seconds,
+        longest_exposure_seconds=max(step.deadline_seconds for step in planned),
+        counted_checks_seconds=longest_hold + further_checks * spec.judge.interval_seconds,
         backstop_exposure_seconds=max(step.backstop_seconds for step in planned),
     )
 
@@ -92,14 +98,17 @@ def gate_deadline_seconds(hold: float, failure_limit: int, interval: float) -> f
 
 
 def _planned(
-    spec: RolloutSpec, step_id: str, weight: int, previous: int, hold: float
+    spec: RolloutSpec, step_id: str, step: Step, previous: int, after: float
 ) -> PlannedStep:
-    deadline = gate_deadline_seconds(hold, spec.judge.failure_limit, spec.judge.interval_seconds)
+    deadline = gate_deadline_seconds(
+        step.hold_seconds, spec.judge.failure_limit, spec.judge.interval_seconds
+    )
     return PlannedStep(
         id=step_id,
-        weight=weight,
+        weight=step.weight,
         previous_weight=previous,
-        hold_seconds=hold,
+        rises_after_seconds=after,
+        hold_seconds=step.hold_seconds,
         deadline_seconds=deadline,
         backstop_seconds=deadline + GATE_BACKSTOP_SECONDS,
         is_full=step_id == FULL_STEP_ID,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 from airflow_rollout.analysis.parameters import Mode
 from airflow_rollout.errors import SpecError
@@ -68,22 +69,22 @@ class Bindings:
 
     def missing(self) -> tuple[str, ...]:
         """Return the names of needed bindings that are not given, as a caller writes them."""
-        return tuple(
-            name for binding, name in _NEEDED.items() if getattr(self, binding) in (None, UNBOUND)
-        )
+        return tuple(name for binding, name in _NEEDED.items() if getattr(self, binding) is None)
 
-    def filled(self) -> Bindings:
-        """Return bindings with a stand-in for whatever is missing, for tools that only read."""
-        return replace(
-            self,
-            workload=self.workload or UNBOUND,
-            router=self.router or UNBOUND,
-            router_conn_id=self.router_conn_id or UNBOUND,
-            provider=self.provider or UNBOUND,
-            provider_conn_id=self.provider_conn_id or UNBOUND,
-            # One second suits every interval; it is never shown as if somebody had said it.
-            every_seconds=self.every_seconds or 1.0,
-        )
+    def filled(self, *, but: str = "") -> Bindings:
+        """Return bindings with a stand-in for whatever is missing, for tools that only read.
+
+        :param but: the binding (as a caller writes it) that is left as it is.
+        """
+        missing = [
+            binding for binding, name in _NEEDED.items()
+            if name != but and getattr(self, binding) is None
+        ]  # fmt: skip
+        # One second suits every interval; it is never shown as if somebody had said it.
+        stand_ins: dict[str, Any] = {
+            binding: 1.0 if binding == "every_seconds" else UNBOUND for binding in missing
+        }
+        return replace(self, **stand_ins)
 
     def require(self, *, file: str | None) -> None:
         """Raise the `SpecError` that names every missing binding and where it can be given."""
@@ -120,7 +121,10 @@ class Known:
         return ", ".join(sorted(allowed)) or "none is installed"
 
 
-def _check(name: str, value: float | None, least: float, most: float) -> None:
+def _check(name: str, value: object, least: float, most: float) -> None:
     # Written so that NaN is refused as well.
-    if value is not None and not least <= value <= most:
+    if value is None:
+        return
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if number is None or not least <= number <= most:
         raise SpecError("is out of range", path=name, found=value, allowed=f"{least:g} to {most:g}")

@@ -14,7 +14,7 @@ from airflow_rollout.spec.document import MAX_BYTES, read_document
 from airflow_rollout.spec.fields import Field
 from airflow_rollout.spec.model import RolloutSpec
 
-__all__ = ["load_spec", "parse_spec"]
+__all__ = ["load_spec", "missing_bindings", "parse_spec"]
 
 _NOTHING_SAID = Bindings()
 _NOTHING_CHECKED = Known()
@@ -50,6 +50,22 @@ def parse_spec(
     document = read_document(_decode(text, file), file=file)
     context = Context(bindings=bindings, known=known, ignore=ignore, file=file)
     return read_spec(Field(document, path="", file=file), context)
+
+
+def missing_bindings(file: str | Path, *, bindings: Bindings = _NOTHING_SAID) -> tuple[str, ...]:
+    """Return the bindings that a good file still needs from its caller, as a caller writes them.
+
+    A native file may say some of them itself, so each is tried: it is needed if the file cannot
+    be read without it.
+    """
+    text = _read(file)
+    missing = []
+    for name in bindings.missing():
+        try:
+            parse_spec(text, file=str(file), bindings=bindings.filled(but=name))
+        except SpecError:
+            missing.append(name)
+    return tuple(missing)
 
 
 def _read(file: str | Path) -> bytes:

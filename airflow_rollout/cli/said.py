@@ -1,0 +1,69 @@
+"""Options that say what a rollout file cannot say itself, as `rollout_dag(...)` would."""
+
+from __future__ import annotations
+
+import argparse
+
+from airflow_rollout.analysis.parameters import Mode
+from airflow_rollout.errors import SpecError
+from airflow_rollout.metrics.registry import PROVIDERS
+from airflow_rollout.spec.bindings import Bindings, Known
+from airflow_rollout.spec.durations import NATIVE_DURATION, parse_duration
+from airflow_rollout.traffic.registry import ROUTERS
+from airflow_rollout.workloads.registry import WORKLOADS
+
+__all__ = ["KNOWN", "add_duration", "add_said_options", "said_bindings"]
+
+KNOWN = Known(providers=PROVIDERS, routers=ROUTERS, workloads=WORKLOADS)
+
+_TEXTS = (
+    ("--router", "what moves the traffic"),
+    ("--router-conn-id", "Airflow connection of the router"),
+    ("--router-service", "the service's name at the router"),
+    ("--workload", "kind of the thing that is released"),
+    ("--provider", "where metrics come from"),
+    ("--provider-conn-id", "Airflow connection of the metric source"),
+)
+
+
+def add_said_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `said_bindings` reads."""
+    group = parser.add_argument_group(
+        "what the file does not say", "the arguments that rollout_dag(...) will be given"
+    )
+    for option, help_line in _TEXTS:
+        group.add_argument(option, metavar="NAME", help=help_line)
+    add_duration(group, "--every", "how often the source is asked, e.g. 1s")
+    group.add_argument(
+        "--mode", type=Mode, choices=list(Mode), help="judge and act, or judge and record only"
+    )
+    group.add_argument(
+        "--ignore", action="append", default=[], metavar="PATH",
+        help="a field that need not be executed, with all below it; may be repeated",
+    )  # fmt: skip
+
+
+def add_duration(parser: argparse._ActionsContainer, option: str, help_line: str) -> None:
+    """Add an option that takes a duration such as ``5s`` and yields seconds."""
+    parser.add_argument(option, type=_duration, metavar="TIME", help=help_line)
+
+
+def said_bindings(args: argparse.Namespace) -> Bindings:
+    """Return what the options say."""
+    return Bindings(
+        workload=args.workload,
+        router=args.router,
+        router_conn_id=args.router_conn_id,
+        router_service=args.router_service,
+        provider=args.provider,
+        provider_conn_id=args.provider_conn_id,
+        every_seconds=args.every,
+        mode=args.mode,
+    )
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except SpecError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {NATIVE_DURATION}") from None
