@@ -1,0 +1,130 @@
+"""Everything one release talks to, opened once: router, workload and metric system."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from airflow_rollout.analysis.parameters import Metric
+from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading
+from airflow_rollout.errors import AdapterError, TransientAdapterError
+from airflow_rollout.hooks.connection import Connect
+from airflow_rollout.hooks.transport import open_send, single_flight
+from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
+from airflow_rollout.metrics.registry import make_provider
+from airflow_rollout.release import Arm, TrafficSplit
+from airflow_rollout.spec.model import RolloutSpec, TrafficRef
+from airflow_rollout.traffic.base import Router
+from airflow_rollout.traffic.registry import make_router
+from airflow_rollout.wire import Send
+from airflow_rollout.workloads.base import Workload
+from airflow_rollout.workloads.registry import make_workload
+
+__all__ = ["Systems", "open_systems"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Systems:
+    """One release's router, workload and metric system with the `Send` of each.
+
+    :param traffic: how the router knows the service; metric queries are built from it.
+    """
+
+    router: Router
+    workload: Workload
+    provider: MetricProvider
+    router_send: Send
+    workload_send: Send
+    provider_send: Send
+    traffic: TrafficRef
+    namespace: str
+
+    async def read_split(self) -> TrafficSplit | None:
+        """Return the router's record, None when it knows nothing of the service."""
+        return await self.router.read(self.router_send)
+
+    async def write_split(self, split: TrafficSplit, expected: TrafficSplit | None) -> TrafficSplit:
+        """Write split and record; `WriteConflict` if `expected` is no longer there."""
+        return await self.router.write(split, expected, self.router_send)
+
+    async def live_weight(self) -> int | None:
+        """Return the weight the data plane works with, None when it does not say."""
+        return await self.router.live(self.router_send)
+
+    async def read_metrics(self, metrics: Sequence[Metric], window: Window) -> dict[str, Reading]:
+        """Return one reading a metric name; what could not be read is a `ReadFailure`.
+
+        All metrics are read at once, and equal requests (one page, many metrics) are sent once.
+        """
+        send = single_flight(self.provider_send)
+        readings = await asyncio.gather(*(self._read(metric, window, send) for metric in metrics))
+        return {metric.name: reading for metric, reading in zip(metrics, readings, strict=True)}
+
+    async def _read(self, metric: Metric, window: Window, send: Send) -> Reading:
+        query = MetricQuery(
+            name=metric.name,
+            question=metric.question,
+            router=self.traffic.router,
+            service=self.traffic.service,
+            namespace=self.namespace,
+            quantile=metric.quantile,
+            expression=metric.query,
+        )
+        try:
+            return await self.provider.read(query, window, send)
+        except AdapterError as error:
+            transient = isinstance(error, TransientAdapterError)
+            return ReadFailure(at=window.end, reason=str(error), transient=transient)
+
+    async def deploy(self, canary: Arm) -> None:
+        """Start the canary; return before it is ready."""
+        await self.workload.deploy(canary, self.workload_send)
+
+    async def probe(self, arm: Arm, at: float) -> Probe:
+        """Ask once whether an arm can serve; what could not be asked is a failed probe."""
+        try:
+            return await self.workload.probe(arm, at, self.workload_send)
+        except AdapterError as error:
+            return Probe(at=at, ok=False, detail=str(error))
+
+    async def promote(self, canary: Arm) -> None:
+        """Give the idle stable workload the canary's version."""
+        await self.workload.promote(canary, self.workload_send)
+
+    async def remove(self, canary: Arm) -> None:
+        """Remove what `deploy` made."""
+        await self.workload.remove(canary, self.workload_send)
+
+
+@asynccontextmanager
+async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Systems]:
+    """Yield what a spec names, connected; credentials are read once, here.
+
+    :raises SpecError: an unknown adapter or option.
+    :raises PermanentAdapterError: a missing connection.
+    :raises TransientAdapterError: Airflow did not give a connection in time.
+    """
+    router = make_router(spec.traffic, namespace=spec.namespace)
+    workload = make_workload(spec.workload)
+    provider = make_provider(spec.source)
+    # One after the other: in the triggerer all questions to Airflow share one channel.
+    traffic_info = await connect(spec.traffic.conn_id)
+    same = spec.source.conn_id == spec.traffic.conn_id
+    source_info = traffic_info if same else await connect(spec.source.conn_id)
+    async with (
+        open_send(traffic_info, system=spec.traffic.router) as router_send,
+        open_send(source_info, system=spec.source.provider) as provider_send,
+        open_send(None, system=spec.workload.kind) as workload_send,
+    ):
+        yield Systems(
+            router=router,
+            workload=workload,
+            provider=provider,
+            router_send=router_send,
+            workload_send=workload_send,
+            provider_send=provider_send,
+            traffic=spec.traffic,
+            namespace=spec.namespace,
+        )

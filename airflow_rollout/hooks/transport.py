@@ -1,0 +1,170 @@
+"""Send what adapters ask for: HTTP through one client a connection, files through `files`.
+
+Nothing is retried here: every caller is a loop that asks again, and only it knows how often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from airflow_rollout.errors import AdapterError, PermanentAdapterError
+from airflow_rollout.hooks.client import base_url, make_client, our_error
+from airflow_rollout.hooks.connection import ConnectionInfo
+from airflow_rollout.hooks.files import read_file, replace_file
+from airflow_rollout.wire import (
+    FileContent,
+    FileRead,
+    HttpRequest,
+    HttpResponse,
+    Request,
+    Response,
+    Send,
+)
+
+__all__ = ["open_send", "single_flight"]
+
+# Larger than any sane metrics page or query result; a larger one would stall the triggerer.
+LARGEST_BODY = 32 * 1024 * 1024
+
+
+@asynccontextmanager
+async def open_send(
+    info: ConnectionInfo | None, *, system: str, largest_body: int = LARGEST_BODY
+) -> AsyncIterator[Send]:
+    """Yield a `Send` for one connection; it lives as long as the context, in one event loop.
+
+    Relative URLs go to the connection's address with its credentials and headers. Absolute ones
+    go where they say, with none of them: they are probes of something else.
+
+    :param info: None for absolute URLs only.
+    :param system: the adapter's name, for error messages.
+    """
+    async with AsyncExitStack() as stack:
+        sender = _Sender(info, system, largest_body, stack)
+        yield sender.send
+
+
+def single_flight(send: Send) -> Send:
+    """Return a `Send` that answers equal HTTP requests with one exchange.
+
+    For the reads of one poll: several metrics stand on the same page. Meant to be thrown away
+    after the poll, since it keeps the answers.
+    """
+    answers: dict[HttpRequest, Response | AdapterError] = {}
+    asking: dict[HttpRequest, asyncio.Lock] = {}
+
+    async def shared(request: Request) -> Response:
+        if not isinstance(request, HttpRequest) or request.method != "GET":
+            return await send(request)
+        # Whoever comes second waits here; if the first is cancelled, the second asks itself.
+        async with asking.setdefault(request, asyncio.Lock()):
+            if request not in answers:
+                try:
+                    answers[request] = await send(request)
+                except AdapterError as error:
+                    answers[request] = error
+        answer = answers[request]
+        if isinstance(answer, AdapterError):
+            raise answer
+        return answer
+
+    return shared
+
+
+class _Sender:
+    """The clients of one connection, each made when it is first needed."""
+
+    def __init__(
+        self, info: ConnectionInfo | None, system: str, largest_body: int, stack: AsyncExitStack
+    ) -> None:
+        self._info = info
+        self._system = system
+        self._largest_body = largest_body
+        self._stack = stack
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._making = asyncio.Lock()
+
+    async def send(self, request: Request) -> Response:
+        """Carry out one request.
+
+        :raises TransientAdapterError: timeout, refused, reset, name not found.
+        :raises PermanentAdapterError: bad address, bad certificate, too large an answer.
+        """
+        if isinstance(request, HttpRequest):
+            return await self._http(request)
+        directory = self._directory()
+        if isinstance(request, FileRead):
+            content = await asyncio.to_thread(
+                read_file, directory, request.name, system=self._system
+            )
+            return FileContent(content=content)
+        return await asyncio.to_thread(
+            replace_file,
+            directory,
+            request.name,
+            request.content,
+            request.expected,
+            system=self._system,
+        )
+
+    async def _http(self, request: HttpRequest) -> HttpResponse:
+        try:
+            async with asyncio.timeout(request.timeout_seconds):
+                client = await self._client(request)
+                return await self._exchange(client, request)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise our_error(error, request, system=self._system) from None
+
+    async def _exchange(self, client: httpx.AsyncClient, request: HttpRequest) -> HttpResponse:
+        async with client.stream(
+            request.method,
+            request.url,
+            params=list(request.params) or None,
+            headers=list(request.headers),
+            content=request.body,
+            timeout=request.timeout_seconds,
+        ) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > self._largest_body:
+                    raise PermanentAdapterError(
+                        f"{request.method} {request.url}: the answer is larger than "
+                        f"{self._largest_body} bytes",
+                        system=self._system,
+                    )
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return HttpResponse(status=response.status_code, headers=headers, body=bytes(body))
+
+    async def _client(self, request: HttpRequest) -> httpx.AsyncClient:
+        """Return the connection's client, or one without credentials for an absolute URL."""
+        scheme, absolute, _ = request.url.partition("://")
+        info = None if absolute else self._connection()
+        scheme = scheme.lower() if absolute else base_url(self._connection()).scheme
+        key = f"{'other' if info is None else 'own'} {scheme}"
+        async with self._making:
+            if key not in self._clients:
+                # In a thread: reading the system's certificates takes tens of milliseconds.
+                client = await asyncio.to_thread(make_client, info, encrypted=scheme == "https")
+                self._clients[key] = await self._stack.enter_async_context(client)
+            return self._clients[key]
+
+    def _connection(self) -> ConnectionInfo:
+        if self._info is None:
+            raise PermanentAdapterError("needs a connection with an address", system=self._system)
+        return self._info
+
+    def _directory(self) -> Path:
+        info = self._connection()
+        directory = info.extra.get("directory")
+        if not isinstance(directory, str) or not Path(directory).is_absolute():
+            raise PermanentAdapterError(
+                f"connection {info.conn_id!r} has no absolute `directory` in its extra",
+                system=self._system,
+            )
+        return Path(directory)
