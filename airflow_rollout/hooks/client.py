@@ -70,14 +70,20 @@ def base_url(info: ConnectionInfo) -> httpx.URL:
 
     :raises PermanentAdapterError: no host, or something that is no address.
     """
-    host = info.host if "://" in info.host else f"{info.schema or 'http'}://{info.host}"
+    # A URI written as `https://host` has no schema of its own: its type says it.
+    scheme = info.schema or ("https" if info.conn_type == "https" else "http")
+    host = info.host if "://" in info.host else f"{scheme}://{info.host}"
     try:
         url = httpx.URL(host)
         url = url.copy_with(port=info.port) if info.port else url
     except (httpx.InvalidURL, ValueError, TypeError):
         url = httpx.URL("")
     if not url.host or url.scheme not in ("http", "https"):
-        raise _bad(info, "has no host that is an http or https address")
+        raise _bad(
+            info,
+            f"gives no http or https address: host {info.host.rpartition('@')[2]!r}, "
+            f"schema {info.schema!r} (a path belongs to the host: http://host:port/path)",
+        )
     return url
 
 

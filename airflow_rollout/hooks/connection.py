@@ -16,7 +16,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 
-__all__ = ["Connect", "ConnectionInfo", "airflow_connections", "static_connections"]
+__all__ = [
+    "Connect",
+    "ConnectionInfo",
+    "airflow_connections",
+    "parse_connection",
+    "static_connections",
+]
 
 SYSTEM = "connection"
 

@@ -7,10 +7,13 @@ belongs to, which of its lives, and since when it is known to have been zero.
 * A **life** is one run of that process, told apart by its start time.
 * A series that a target was scraped without, and then with, was born in between: all it counts is
   new. Its `born_at` is the last scrape without it, or the process's start if that came later.
+* A scrape is known by the router's `alive` family. Databases that merge replicas may give the
+  series of one target different times; such a time is no scrape, so nothing is inferred from it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from bisect import bisect_left
 from collections import defaultdict
@@ -76,12 +79,11 @@ class Scrapes:
     """When each target was scraped, and which start time it showed then."""
 
     def __init__(
-        self, series: Sequence[RawSeries], starts: Sequence[RawSeries], own_labels: frozenset[str]
+        self, found: Sequence[RawSeries], starts: Sequence[RawSeries], asked: ArmsAsked
     ) -> None:
-        times: dict[Labels, set[float]] = defaultdict(set)
-        for raw in series:
-            times[raw.key(own_labels)].update(at for at, _ in raw.samples)
-        self.times = {target: sorted(found) for target, found in times.items()}
+        alive = _times([s for s in found if s.name == asked.rows.alive], asked)
+        # Some people keep the service families only: then any series of the target has to do.
+        self.times = {**_times(found, asked), **alive}
         self._starts = {raw.key(): dict(raw.samples) for raw in starts}
 
     def life(self, target: Labels, at: float) -> float | None:
@@ -92,11 +94,19 @@ class Scrapes:
         """Return the latest time before its first point when a series was surely zero."""
         times = self.times[target]
         index = bisect_left(times, first)
-        known = [times[index - 1]] if index else []
+        scraped = index < len(times) and times[index] == first
+        known = [times[index - 1]] if scraped and index else []
         life = self.life(target, first)
         if life is not None:
             known.append(min(life, first))
         return max(known, default=None)
+
+
+def _times(series: Sequence[RawSeries], asked: ArmsAsked) -> dict[Labels, list[float]]:
+    times: dict[Labels, set[float]] = defaultdict(set)
+    for raw in series:
+        times[raw.key(asked.own_labels)].update(at for at, _ in raw.samples)
+    return {target: sorted(found) for target, found in times.items()}
 
 
 def read_arms(
@@ -108,8 +118,8 @@ def read_arms(
     :param starts: start times of the scraped processes.
     :raises PermanentAdapterError: samples that are no counts, buckets that do not fit together.
     """
-    scrapes = Scrapes(found, starts, asked.own_labels)
-    at = max(times[-1] for times in scrapes.times.values())
+    scrapes = Scrapes(found, starts, asked)
+    at = max(sample[0] for raw in found for sample in raw.samples)
     counted = [s for s in found if s.name == asked.family]
     edges = _edges(counted, asked) if asked.question is Question.LATENCY else []
     if asked.question is Question.LATENCY and not edges:
@@ -132,7 +142,7 @@ def _arm(
     series = [
         one
         for labels, target, points in found
-        for one in _lives(_text(labels), target, points, scrapes)
+        for one in _lives(_short(labels), target, points, scrapes)
     ]
     if series:
         return tuple(series)
@@ -140,7 +150,7 @@ def _arm(
     return tuple(
         one
         for target, times in scrapes.times.items()
-        for one in _lives(f"{arm} without a series", target, dict.fromkeys(times, zero), scrapes)
+        for one in _lives(f"none {_short(target)}", target, dict.fromkeys(times, zero), scrapes)
     )
 
 
@@ -174,17 +184,18 @@ def _latency_points(
             count = whole_count(value, name=raw.name, system=asked.system)
             histograms[key][at][edge] = count
     for key, scrapes in histograms.items():
-        yield key, targets[key], {at: _slower(b, edges, asked) for at, b in scrapes.items()}
-
-
-def _slower(
-    buckets: dict[float, int], edges: list[float], asked: ArmsAsked
-) -> tuple[int, tuple[int, ...]]:
-    if sorted(buckets) != edges:
-        raise PermanentAdapterError(
-            f"{asked.family}: buckets differ between series or scrapes", system=asked.system
-        )
-    return slower_than(buckets, name=asked.family, system=asked.system)
+        # A time at which buckets are missing is left out: the next one counts for both.
+        whole = {at: found for at, found in scrapes.items() if len(found) == len(edges)}
+        if not whole:
+            raise PermanentAdapterError(
+                f"{asked.family}: the series of one router have different buckets",
+                system=asked.system,
+            )
+        counts = {
+            at: slower_than(found, name=asked.family, system=asked.system)
+            for at, found in whole.items()
+        }
+        yield key, targets[key], counts
 
 
 def _edges(series: Sequence[RawSeries], asked: ArmsAsked) -> list[float]:
@@ -197,13 +208,14 @@ def _lives(name: str, target: Labels, points: Points, scrapes: Scrapes) -> Itera
         found = tuple(
             CounterPoint(at=at, requests=points[at][0], bad=points[at][1]) for at in times
         )
-        place = "" if life is None else f" since {life:.3f}"
         yield CounterSeries(
-            key=f"{name} of {_text(target)}{place}",
+            key=name if life is None else f"{name} since {life:.3f}",
             points=found,
             born_at=scrapes.born_at(target, found[0].at),
         )
 
 
-def _text(labels: Labels) -> str:
-    return "{" + ",".join(f"{name}={value}" for name, value in sorted(labels)) + "}"
+def _short(labels: Labels) -> str:
+    """Return a name for a label set; gates save one for each series, so it has to be short."""
+    text = "\0".join(f"{name}\0{value}" for name, value in sorted(labels))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
