@@ -21,7 +21,15 @@ from airflow_rollout.analysis.sentences import (
 from airflow_rollout.analysis.track import Answer, Track
 from airflow_rollout.analysis.verdict import Verdict
 
-__all__ = ["CheckResult", "latency_limit", "look", "share_limit"]
+__all__ = [
+    "CheckResult",
+    "latency_limit",
+    "look",
+    "quantile_name",
+    "quantile_of",
+    "share_limit",
+    "unanswered",
+]
 
 _DEFAULT_QUANTILE = 0.99
 
@@ -37,8 +45,10 @@ class CheckResult:
     unit: str = ""
 
 
-def look(track: Track, params: JudgeParams) -> CheckResult:
+def look(track: Track, params: JudgeParams, *, oldest: float) -> CheckResult:
     """Judge one metric now.
+
+    :param oldest: how old a single value may be (counts have a window of their own).
 
     PASS and FAIL are measured; NO_DATA and ERROR say that nothing was; INCONCLUSIVE that too
     little was.
@@ -48,12 +58,17 @@ def look(track: Track, params: JudgeParams) -> CheckResult:
     if track.answer is not Answer.DATA:
         return _none(track, Verdict.NO_DATA, track.reason)
     if track.value is not None and track.ledger.boundaries is None:
-        return _look_at_value(track, params)
+        return _look_at_value(track, params, oldest)
     if track.metric.question is Question.VALUE:
         return _none(track, Verdict.NO_DATA, "the source gave counts, not a value")
     if params.semantics is Semantics.FLAGGER:
         return _look_as_flagger(track)
     return _look_at_step(track, params)
+
+
+def unanswered(track: Track) -> CheckResult:
+    """Return what a check says about a metric nobody has fed since the check before."""
+    return _none(track, Verdict.NO_DATA, "no answer since the last check")
 
 
 def latency_limit(metric: Metric, semantics: Semantics) -> float | None:
@@ -182,11 +197,11 @@ def _native_latency(track: Track, canary: ArmCounts, stable: ArmCounts) -> Check
 # --- values ---
 
 
-def _look_at_value(track: Track, params: JudgeParams) -> CheckResult:
-    value, newest, metric = track.value, track.ledger.newest, track.metric
+def _look_at_value(track: Track, params: JudgeParams, oldest: float) -> CheckResult:
+    value, metric = track.value, track.metric
     if value is None or value.canary is None:
         return _none(track, Verdict.NO_DATA, "the answer holds no number for the canary")
-    if newest is not None and value.at <= newest - metric.window_seconds:
+    if value.at < oldest:
         window = duration(metric.window_seconds)
         return _none(track, Verdict.NO_DATA, f"no value in the last {window}")
     if value.requests is not None and value.requests <= 0:

@@ -7,6 +7,7 @@ time; an answer that is fed twice, or late, adds nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,11 @@ __all__ = ["Interval", "Ledger", "add_counts"]
 
 # A series that moves no more while another one of its arm got this many points has stopped: a
 # range query still shows it for minutes, and the arm must not wait for it.
-_OUTPACED_POINTS = 3
+_OUTPACED_POINTS = 2
+
+# A series' key may hold all its labels; a longer one is kept as a digest, or the state would grow
+# with the number of labels.
+_LONGEST_KEY = 32
 
 # A series that vanished may come back under its key; after this time it is forgotten.
 _FORGET_SECONDS = 600.0
@@ -68,11 +73,12 @@ class _Arm:
         return counted
 
     def _take_point(self, series: CounterSeries, point: CounterPoint, observed_from: float) -> bool:
-        before = self.last.get(series.key)
+        key = _short(series.key)
+        before = self.last.get(key)
         if before is not None and point.at <= before.at:
             return False
-        self.last[series.key] = point
-        self.fresh[series.key] = self.fresh.get(series.key, 0) + 1
+        self.last[key] = point
+        self.fresh[key] = self.fresh.get(key, 0) + 1
         born = series.born_at
         if before is None:
             if born is None or born < observed_from:
@@ -196,7 +202,7 @@ class Ledger:
         return self._close(sides)
 
     def _close(self, sides: Sequence[Sequence[CounterSeries]]) -> Interval | None:
-        lives = [{one.key for one in side if one.points} for side in sides]
+        lives = [{_short(one.key) for one in side if one.points} for side in sides]
         if not all(arm.is_ready(live) for arm, live in zip(self._arms, lives, strict=True)):
             return None
         if not any(arm.fresh for arm in self._arms):
@@ -264,6 +270,12 @@ class Ledger:
         self._counted = bool(state["counted"])
         for arm, saved in zip(self._arms, state["arms"], strict=True):
             arm.restore(saved)
+
+
+def _short(key: str) -> str:
+    if len(key) <= _LONGEST_KEY:
+        return key
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
 def _difference(before: CounterPoint, point: CounterPoint) -> ArmCounts:

@@ -13,7 +13,7 @@ from airflow_rollout.analysis.checks import (
 )
 from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.histogram import quantile, slower_than
-from airflow_rollout.analysis.parameters import JudgeParams, Question
+from airflow_rollout.analysis.parameters import JudgeParams, Question, Semantics
 from airflow_rollout.analysis.readings import ArmCounts
 from airflow_rollout.analysis.sentences import amount, duration, odds, percent, rate
 from airflow_rollout.analysis.track import Track
@@ -63,19 +63,33 @@ def finding(
 
 def leading_sentence(track: Track, params: JudgeParams) -> str:
     """Say both arms' rates since the step's write, and the limit where there is one."""
-    canary, stable = track.step_canary, track.step_stable
     if track.ledger.boundaries is None:
         return ""
     if track.metric.question is not Question.LATENCY:
-        text = f"canary {_rate(canary)}, stable {_rate(stable)}"
+        canary, stable, span = _arms(track)
+        text = f"canary {_rate(canary)}, stable {_rate(stable)}{span}"
         limit = track.metric.guardrail
         return text if limit is None else f"{text}, limit {percent(limit)}"
     return _latency_sentence(track, params)
 
 
+def _arms(track: Track) -> tuple[ArmCounts, ArmCounts, str]:
+    """Return what was counted since the step's write; before there is any, the look-back window.
+
+    Evidence may stop a release in the interval that was open while the weight was written.
+    """
+    if track.step_canary.requests:
+        return track.step_canary, track.step_stable, ""
+    canary, stable = track.in_window()
+    if not canary.requests:
+        return track.step_canary, track.step_stable, ""
+    return canary, stable, f" in the last {duration(track.metric.window_seconds)}"
+
+
 def _latency_sentence(track: Track, params: JudgeParams) -> str:
     metric, q = track.metric, quantile_of(track.metric)
-    arms = (("canary", track.step_canary), ("stable", track.step_stable))
+    canary, stable, span = _arms(track)
+    arms = (("canary", canary), ("stable", stable))
     name = quantile_name(metric)
     parts = []
     for arm, counts in arms:
@@ -85,7 +99,7 @@ def _latency_sentence(track: Track, params: JudgeParams) -> str:
     boundary = _carrying_boundary(track)
     if boundary is not None:
         shares = [f"{arm} {_slower(track, counts, boundary)}" for arm, counts in arms]
-        parts.append(f"slower than {amount(1000.0 * boundary, 'ms')}: {' and '.join(shares)}")
+        parts.append(f"slower than {amount(1000.0 * boundary, 'ms')}: {' and '.join(shares)}{span}")
     parts.append(_limit_note(track, params))
     return ", ".join(part for part in parts if part)
 
@@ -103,7 +117,7 @@ def _limit_note(track: Track, params: JudgeParams) -> str:
     if limit is None or not track.boundaries:
         return ""
     shown = f"limit {quantile_name(track.metric)} <= {amount(1000.0 * limit, 'ms')}"
-    if track.metric.guardrail is None and track.metric.boundary_seconds is None:
+    if params.semantics is Semantics.FLAGGER and track.metric.boundary_seconds is None:
         return shown
     shown += f" ({percent(share_limit(track.metric))} may be slower)"
     if any(abs(b - limit) <= 1e-9 * limit for b in track.boundaries):

@@ -9,63 +9,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
-from airflow_rollout.analysis.checks import CheckResult, look
+from airflow_rollout.analysis.budget import check_params, split_budget
+from airflow_rollout.analysis.checks import CheckResult, look, unanswered
 from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.findings import finding, leading_sentence
 from airflow_rollout.analysis.parameters import JudgeParams, Mode, Semantics
 from airflow_rollout.analysis.readings import Probe, Reading
 from airflow_rollout.analysis.sentences import duration, odds
+from airflow_rollout.analysis.standing import (
+    ReleaseStanding,
+    Schedule,
+    StepContext,
+    StepStanding,
+)
 from airflow_rollout.analysis.state import SCHEMA, StateMismatch, check_schema
-from airflow_rollout.analysis.track import Track, is_compared, is_guarded
+from airflow_rollout.analysis.track import Track
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 
 __all__ = ["Judge", "StateMismatch", "StepContext"]
 
-# One failed probe may be a lost packet; two in a row are a canary that does not answer.
-_PROBES_IN_A_ROW = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepContext:
-    """The step a gate judges; times in epoch seconds of the caller.
-
-    `hold_seconds` and `deadline_seconds` count from `written_at`, the write of this step's
-    weight; `release_started_at` is the release's first write above 0.
-    """
-
-    step_id: str
-    weight: int
-    written_at: float
-    hold_seconds: float
-    deadline_seconds: float
-    release_started_at: float
-
-
-@dataclass(slots=True)
-class _Step:
-    """What belongs to this step alone: the next check slot (from 1) and how the gate stands."""
-
-    id: str
-    next_check: int = 1
-    checks_done: int = 0
-    passed: str = ""
-    measured_bad: str = ""
-
-
-@dataclass(slots=True)
-class _Release:
-    """What belongs to the whole release."""
-
-    failed_checks: int = 0
-    last_failed: str = ""
-    stopped: str = ""
-    stopped_by: str = ""
-    probe_at: float | None = None
-    probes_failed: int = 0
-    probe_fault: str = ""
+# How far the clocks of the caller and of a metric system may lie apart. It only widens the window
+# of single values, never decides about counts.
+CLOCK_SKEW_SECONDS = 5.0
 
 
 class Judge:
@@ -81,14 +49,16 @@ class Judge:
     def __init__(
         self, params: JudgeParams, step: StepContext, state: dict[str, Any] | None = None
     ) -> None:
+        check_params(params)
         self._params = params
-        self._step_context = step
-        self._limit = 1.0 / _checked(params).alpha
+        self._context = step
+        self._schedule = Schedule(params, step)
+        self._limit = 1.0 / params.alpha
         self._failure_limit = max(1, params.failure_limit)
-        weights = _budget(params)
-        self._tracks = {m.name: Track(m, params, weights[m.name]) for m in params.metrics}
-        self._step = _Step(id=step.step_id)
-        self._release = _Release()
+        parts = split_budget(params)
+        self._tracks = {m.name: Track(m, params, parts[m.name]) for m in params.metrics}
+        self._step = StepStanding(id=step.step_id)
+        self._release = ReleaseStanding()
         if state is not None:
             self._restore(state)
 
@@ -100,22 +70,7 @@ class Judge:
 
     def feed_probe(self, probe: Probe) -> None:
         """Take in one health probe; one that is not newer than the last is ignored."""
-        release = self._release
-        if release.probe_at is not None and probe.at <= release.probe_at:
-            return
-        release.probe_at = probe.at
-        if probe.ok:
-            release.probes_failed = 0
-            return
-        release.probes_failed += 1
-        detail = probe.detail or "no answer"
-        if probe.fatal:
-            release.probe_fault = release.probe_fault or f"the canary cannot serve: {detail}"
-        elif release.probes_failed >= _PROBES_IN_A_ROW:
-            release.probe_fault = release.probe_fault or (
-                f"the canary failed {release.probes_failed} health probes in a row, "
-                f"the last: {detail}"
-            )
+        self._release.take_probe(probe)
 
     # --- what goes out ---
 
@@ -127,7 +82,7 @@ class Judge:
         self._stop_if_proven(at)
         self._check_if_due(at)
         self._stop_if_exhausted(at)
-        looks = {name: look(track, self._params) for name, track in self._tracks.items()}
+        looks = {name: self._look(track, at) for name, track in self._tracks.items()}
         verdict, ends, reason = self._say(at, looks)
         tracks = self._tracks.values()
         return Judgement(
@@ -140,7 +95,7 @@ class Judge:
                     track,
                     looks[track.metric.name],
                     self._params,
-                    elapsed_seconds=at - self._step_context.written_at,
+                    elapsed_seconds=self._schedule.elapsed(at),
                     stopped=track.metric.name == self._release.stopped_by,
                 )
                 for track in tracks
@@ -157,11 +112,10 @@ class Judge:
 
     def state(self) -> dict[str, Any]:
         """Return everything the next gate or another process needs, JSON-ready."""
-        step, release = self._step, self._release
         return {
             "schema": SCHEMA,
-            "step": {name: getattr(step, name) for name in _Step.__slots__},
-            "release": {name: getattr(release, name) for name in _Release.__slots__},
+            "step": asdict(self._step),
+            "release": asdict(self._release),
             "metrics": {name: track.state() for name, track in self._tracks.items()},
         }
 
@@ -176,12 +130,20 @@ class Judge:
     def _acting(self) -> list[Track]:
         return [track for track in self._tracks.values() if track.acting]
 
+    def _look(self, track: Track, at: float) -> CheckResult:
+        return look(track, self._params, oldest=self._oldest(track, at))
+
+    def _oldest(self, track: Track, at: float) -> float:
+        """Return the oldest time a single value may have: the window, never before the release."""
+        started = self._context.release_started_at
+        return max(at - track.metric.window_seconds, started) - CLOCK_SKEW_SECONDS
+
     def _stop_if_proven(self, at: float) -> None:
         release = self._release
         if release.stopped:
             return
         if release.probe_fault:
-            release.stopped = f"after {self._elapsed(at)}: {release.probe_fault}"
+            release.stopped = f"{self._schedule.since(at)}: {release.probe_fault}"
             return
         evidence = self._evidence()
         if evidence >= self._limit:
@@ -189,26 +151,34 @@ class Judge:
             release.stopped_by = worst.metric.name
             sentence = leading_sentence(worst, self._params)
             release.stopped = (
-                f"{worst.metric.name} after {self._elapsed(at)}: {sentence}, "
+                f"{worst.metric.name} {self._schedule.since(at)}: {sentence}, "
                 f"{odds(evidence, self._limit)}, {self._how_sure(worst)}"
             )
 
     def _stop_if_exhausted(self, at: float) -> None:
         release = self._release
         if not release.stopped and release.failed_checks >= self._failure_limit:
-            release.stopped = f"after {self._elapsed(at)}: {self._failed_checks_text()}"
+            release.stopped = f"{self._schedule.since(at)}: {self._failed_checks_text()}"
 
     def _check_if_due(self, at: float) -> None:
         step = self._step
-        if step.passed or (self._release.stopped and self._params.mode is Mode.ACT):
+        if step.passed or self._is_over():
             return
-        if at < self._slot(step.next_check):
+        if at < self._schedule.slot(step.next_check):
             return
-        results = [look(track, self._params) for track in self._acting()]
+        results = [
+            self._look(track, at) if track.asked else unanswered(track) for track in self._acting()
+        ]
         if self._params.semantics is Semantics.NATIVE:
             self._native_check(at, results)
         else:
             self._flagger_check(at, results)
+
+    def _is_over(self) -> bool:
+        """Say whether no further check counts: stopped, or observed and the time is up."""
+        if self._params.mode is Mode.OBSERVE:
+            return self._step.checks_done > 0
+        return bool(self._release.stopped)
 
     def _flagger_check(self, at: float, results: list[CheckResult]) -> None:
         """First metric that does not pass counts; silence counts as much as a bad value."""
@@ -236,17 +206,15 @@ class Judge:
             self._step.measured_bad = failing.text
 
     def _pass(self, at: float, results: list[CheckResult]) -> None:
-        if at > self._deadline() and self._params.mode is Mode.ACT:
+        if at > self._schedule.deadline and self._params.mode is Mode.ACT:
             return
         self._step.passed = "; ".join(r.text for r in results) or "nothing is judged at this step"
 
     def _move_on(self, at: float) -> None:
-        step, interval = self._step, self._params.interval_seconds
-        step.checks_done += 1
-        step.next_check += max(1, math.floor((at - self._slot(step.next_check)) / interval))
-        # The float quotient may be a hair too small; the slot that follows lies after `at`.
-        while self._slot(step.next_check) <= at:
-            step.next_check += 1
+        self._step.checks_done += 1
+        self._step.next_check = self._schedule.following(self._step.next_check, at)
+        for track in self._tracks.values():
+            track.asked = False
 
     # --- saying it ---
 
@@ -257,15 +225,18 @@ class Judge:
             return Verdict.FAIL, True, f"FAIL {self._release.stopped}"
         evidence = odds(self._evidence(), self._limit)
         if self._step.passed:
-            reason = f"PASS after {self._elapsed(at)}: {self._step.passed}; {evidence}"
+            reason = f"PASS {self._schedule.since(at)}: {self._step.passed}; {evidence}"
             return Verdict.PASS, True, reason
         verdict = self._missing(looks)
-        if at < self._deadline():
+        if at < self._schedule.deadline:
             return verdict, False, f"{verdict.name} {self._holding(at, looks)}; {evidence}"
         if self._step.measured_bad:
             verdict = Verdict.FAIL
-        given = duration(self._step_context.deadline_seconds)
-        reason = f"{verdict.name} no check passed within {given}: {self._open_points(looks)}"
+        given = duration(self._context.deadline_seconds)
+        points = self._open_points(looks)
+        if all(looks[t.metric.name].verdict is Verdict.PASS for t in self._acting()):
+            points = f"what passes now came too late to count: {points}"
+        reason = f"{verdict.name} no check passed within {given}: {points}"
         return verdict, True, f"{reason}; {evidence}"
 
     def _say_observed(
@@ -274,9 +245,9 @@ class Judge:
         tail = odds(self._evidence(), self._limit)
         if self._release.stopped:
             tail += f"; would have stopped: FAIL {self._release.stopped}"
-        if at >= self._slot(1):
+        if at >= self._schedule.slot(1):
             shown = self._step.passed or self._open_points(looks)
-            reason = f"PASS after {self._elapsed(at)}, observed only: {shown}; {tail}"
+            reason = f"PASS {self._schedule.since(at)}, observed only: {shown}; {tail}"
             return Verdict.PASS, True, reason
         verdict = self._missing(looks)
         return verdict, False, f"{verdict.name} {self._holding(at, looks)}, observed only; {tail}"
@@ -288,10 +259,10 @@ class Judge:
         return max(open_ones, default=Verdict.INCONCLUSIVE)
 
     def _holding(self, at: float, looks: Mapping[str, CheckResult]) -> str:
-        wait = self._slot(self._step.next_check) - at
+        wait = self._schedule.slot(self._step.next_check) - at
         what = "next check in" if self._step.checks_done else "first check in"
         due = f"{what} {duration(wait)}" if wait > 0 else "the check is due"
-        parts = [f"after {self._elapsed(at)}: {due}"]
+        parts = [f"{self._schedule.since(at)}: {due}"]
         if self._release.failed_checks:
             parts.append(self._failed_checks_text())
         missing = self._open_points(looks, only_open=True)
@@ -317,28 +288,13 @@ class Judge:
         phi = effective_dispersion(self._params.comparison)
         return f"dispersion {phi:g}, {track.used} intervals used, {track.skipped} skipped"
 
-    # --- time ---
-
-    def _elapsed(self, at: float) -> str:
-        return duration(at - self._step_context.written_at)
-
-    def _slot(self, k: int) -> float:
-        """Return when check k is due: Flagger k intervals after the write, native from hold on."""
-        step, interval = self._step_context, self._params.interval_seconds
-        if self._params.semantics is Semantics.NATIVE:
-            return step.written_at + step.hold_seconds + (k - 1) * interval
-        return step.written_at + k * interval
-
-    def _deadline(self) -> float:
-        return self._step_context.written_at + self._step_context.deadline_seconds
-
     # --- state ---
 
     def _restore(self, state: dict[str, Any]) -> None:
         check_schema(state)
         try:
-            self._release = _Release(**state["release"])
-            saved = _Step(**state["step"])
+            self._release = ReleaseStanding(**state["release"])
+            saved = StepStanding(**state["step"])
             for name, track in self._tracks.items():
                 if name in state["metrics"]:
                     track.restore(state["metrics"][name])
@@ -349,39 +305,3 @@ class Judge:
             return
         for track in self._tracks.values():
             track.start_step()
-
-
-def _checked(params: JudgeParams) -> JudgeParams:
-    """Refuse parameters no release can be judged by; raises `ValueError`."""
-    names = [metric.name for metric in params.metrics]
-    if len(set(names)) != len(names):
-        raise ValueError(f"metric names must be unique, found {names}")
-    if not 0.0 < params.alpha < 1.0:
-        raise ValueError(f"alpha must lie between 0 and 1, found {params.alpha}")
-    if params.interval_seconds <= 0.0:
-        raise ValueError(f"interval_seconds must be above 0, found {params.interval_seconds}")
-    for metric in params.metrics:
-        if metric.window_seconds <= 0.0:
-            raise ValueError(f"{metric.name}: window_seconds must be above 0")
-        if metric.weight < 0.0:
-            raise ValueError(f"{metric.name}: weight must not be negative, found {metric.weight}")
-    return params
-
-
-def _budget(params: JudgeParams) -> dict[str, float]:
-    """Return each metric's part of the budget.
-
-    Only acting metrics with a sequential test share it. Their weights are normalised rather than
-    refused: observing one metric only, or switching a comparison off, must neither waste the
-    budget nor need other numbers in the file.
-    """
-    sharing = [
-        m for m in params.metrics
-        if m.mode is Mode.ACT and (is_compared(m, params) or is_guarded(m))
-    ]  # fmt: skip
-    total = math.fsum(m.weight for m in sharing)
-    if sharing and total <= 0.0:
-        raise ValueError("at least one acting metric needs a weight above 0")
-    weights = dict.fromkeys((m.name for m in params.metrics), 1.0)
-    weights.update({m.name: m.weight / total for m in sharing})
-    return weights

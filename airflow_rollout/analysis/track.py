@@ -7,6 +7,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from airflow_rollout.analysis.budget import is_compared, is_guarded
 from airflow_rollout.analysis.counts import Interval, Ledger, add_counts
 from airflow_rollout.analysis.evidence import Growth
 from airflow_rollout.analysis.guardrail import GuardrailProcess
@@ -23,7 +24,7 @@ from airflow_rollout.analysis.readings import (
 )
 from airflow_rollout.analysis.windows import NOTHING, LookBack
 
-__all__ = ["Answer", "Track", "is_compared", "is_guarded"]
+__all__ = ["Answer", "Track"]
 
 _LARGEST = 1.7e308
 
@@ -54,7 +55,8 @@ class Track:
         self.step_stable = NOTHING
         self.value: Value | None = None
         self.answer = Answer.NONE
-        self.reason = "nothing was asked yet"
+        self.reason = "the source was not asked yet"
+        self.asked = False
         self.used = 0
         self.skipped = 0
         self._warmup = params.warmup_seconds
@@ -73,21 +75,22 @@ class Track:
         return self.ledger.boundaries or ()
 
     def feed(self, reading: Reading) -> None:
-        """Take an answer in; one that is older than the newest changes nothing."""
+        """Take an answer in; one that is older than the newest changes nothing.
+
+        Silence and failures count in the order in which they are fed: their time may be another
+        clock's.
+        """
         if isinstance(reading, ReadFailure):
-            self.answer, self.reason = Answer.ERROR, reading.reason
-            return
-        newest = self.ledger.newest
-        at = reading.end if isinstance(reading, Increments) else reading.at
-        late = newest is not None and at < newest
-        if isinstance(reading, NoData):
-            if not late:
-                self.ledger.newest = reading.at
-                self.answer, self.reason = Answer.NO_DATA, reading.reason
+            self._answered(Answer.ERROR, reading.reason)
+        elif isinstance(reading, NoData):
+            self._answered(Answer.NO_DATA, reading.reason)
         elif isinstance(reading, Value):
-            self._feed_value(reading, late=late)
+            self._feed_value(reading)
         else:
-            self._feed_counts(reading, late=late)
+            self._feed_counts(reading)
+
+    def _answered(self, answer: Answer, reason: str = "") -> None:
+        self.answer, self.reason, self.asked = answer, reason, True
 
     def start_step(self) -> None:
         """Forget what belongs to the step before.
@@ -98,34 +101,35 @@ class Track:
         self.step_canary = NOTHING
         self.step_stable = NOTHING
         self._straddles = self.ledger.observed_from is not None
+        self.asked = False
 
     def in_window(self) -> tuple[ArmCounts, ArmCounts]:
         """Return canary and stable in the look-back window."""
         now = self.ledger.newest
         return (NOTHING, NOTHING) if now is None else self.window.total(now)
 
-    def _feed_value(self, reading: Value, *, late: bool) -> None:
-        if late:
+    def _feed_value(self, reading: Value) -> None:
+        if self.value is not None and reading.at < self.value.at:
             return
-        self.ledger.newest = reading.at
         self.value = replace(
             reading, canary=_finite(reading.canary), stable=_finite(reading.stable)
         )
-        self.answer, self.reason = Answer.DATA, ""
+        self._answered(Answer.DATA)
 
-    def _feed_counts(self, reading: Cumulative | Increments, *, late: bool) -> None:
+    def _feed_counts(self, reading: Cumulative | Increments) -> None:
+        at = reading.end if isinstance(reading, Increments) else reading.at
+        late = self.ledger.newest is not None and at < self.ledger.newest
         interval = self.ledger.feed(reading)
-        if self.ledger.problem:
-            self.answer, self.reason = Answer.ERROR, self.ledger.problem
-            return
         if interval is not None:
             self._count(interval)
-        if late:
+        if self.ledger.problem:
+            self._answered(Answer.ERROR, self.ledger.problem)
+        elif late:
             return
-        if isinstance(reading, Cumulative) and not reading.canary:
-            self.answer, self.reason = Answer.NO_DATA, "the canary has no series"
+        elif isinstance(reading, Cumulative) and not reading.canary:
+            self._answered(Answer.NO_DATA, "the canary has no series")
         else:
-            self.answer, self.reason = Answer.DATA, ""
+            self._answered(Answer.DATA)
 
     def _count(self, interval: Interval) -> None:
         self.window.add(interval)
@@ -165,6 +169,7 @@ class Track:
             "step": [_numbers(self.step_canary), _numbers(self.step_stable)],
             "straddles": self._straddles,
             "value": value and [value.at, value.canary, value.stable, value.requests],
+            "asked": self.asked,
             "answer": self.answer.value,
             "reason": self.reason,
             "used": self.used,
@@ -182,6 +187,7 @@ class Track:
         if state["value"] is not None:
             at, canary, stable, requests = state["value"]
             self.value = Value(at=at, canary=canary, stable=stable, requests=requests)
+        self.asked = bool(state["asked"])
         self.answer = Answer(state["answer"])
         self.reason = state["reason"]
         self.used, self.skipped = state["used"], state["skipped"]
@@ -191,21 +197,12 @@ class Track:
             self.guardrail.restore(state["guardrail"])
 
 
-def is_compared(metric: Metric, params: JudgeParams) -> bool:
-    """Say whether the canary is compared with the stable arm on this metric."""
-    return params.comparison.enabled and metric.compare and metric.question is not Question.VALUE
-
-
-def is_guarded(metric: Metric) -> bool:
-    """Say whether a sequential one-arm test watches this metric."""
-    return metric.guardrail is not None and metric.question is not Question.VALUE
-
-
 def _processes(
     metric: Metric, params: JudgeParams, weight: float
 ) -> tuple[ComparisonProcess | None, GuardrailProcess | None]:
     compared, guarded = is_compared(metric, params), is_guarded(metric)
-    share = weight / (2.0 if compared and guarded else 1.0)
+    # A metric without budget can stop nothing; its evidence grows as if it had one of its own.
+    share = (weight or 1.0) / (2.0 if compared and guarded else 1.0)
     growth = Growth.of(params.comparison, alpha=params.alpha, weight=share)
     comparison = ComparisonProcess(params.comparison, growth) if compared else None
     if not guarded or metric.guardrail is None:
