@@ -1,0 +1,52 @@
+"""What every part of the tests may use: real servers that a machine has or has not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# CI sets it: there a server that is not installed is a fault of CI, not a reason to skip.
+_REQUIRE_REAL = "ROLLOUT_REQUIRE_REAL"
+
+NeedBinary = Callable[[str], Path]
+
+
+def find_binary(name: str) -> Path | None:
+    """Return a program of the PATH or of this environment, None when there is none."""
+    found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    return Path(found) if found else None
+
+
+@pytest.fixture(scope="session")
+def need_binary() -> NeedBinary:
+    """Return a function from a program's name to its path.
+
+    Without the program the test is skipped with the reason; where `ROLLOUT_REQUIRE_REAL` is set
+    (CI) it fails instead, so that a real server cannot go untested unnoticed.
+    """
+
+    def need(name: str) -> Path:
+        found = find_binary(name)
+        if found is not None:
+            return found
+        if os.environ.get(_REQUIRE_REAL, "0") not in {"", "0"}:
+            pytest.fail(f"{name} is not installed and {_REQUIRE_REAL} is set", pytrace=False)
+        pytest.skip(f"{name} is not installed")
+
+    return need
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what is quick first: a newcomer sees a plain failure before any server starts."""
+    items.sort(key=_cost)
+
+
+def _cost(item: pytest.Item) -> int:
+    if item.get_closest_marker("e2e"):
+        return 2
+    return 1 if item.get_closest_marker("real") else 0
