@@ -143,11 +143,7 @@ class AirflowApi:
     def task_log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> str:
         """Return a task's log as text, one line an event."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/logs/{try_number}"
-        content = self._get(path)["content"]
-        return "\n".join(
-            str(line.get("event", line)) if isinstance(line, dict) else str(line)
-            for line in content
-        )
+        return "\n".join(_log_line(line) for line in self._get(path)["content"])
 
     def xcom_entries(self, dag_id: str, run_id: str) -> list[XComEntry]:
         """Return the names of all values that the tasks of a run have pushed."""
@@ -180,6 +176,14 @@ class AirflowApi:
             found.extend(page)
             if len(page) < _PAGE:
                 return found
+
+
+def _log_line(line: object) -> str:
+    if not isinstance(line, dict):
+        return str(line)
+    errors = line.get("error_detail") or ()
+    causes = [f"{error.get('exc_type')}: {error.get('exc_value')}" for error in errors]
+    return "; ".join([str(line.get("event", line)), *causes])
 
 
 def _run_path(dag_id: str, run_id: str) -> str:
