@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_rollout.cli.said import KNOWN, add_said_options, said_bindings
+from airflow_rollout.cli.said import KNOWN, add_said_options, check_adapters, said_bindings
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.bindings import Bindings
 from airflow_rollout.spec.dialects import why_unsupported
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(file: str, bindings: Bindings, ignore: Sequence[str]) -> _Finding:
     try:
         spec = load_spec(file, bindings=bindings.filled(), ignore=ignore, known=KNOWN)
+        check_adapters(spec)
         return _Finding(file=file, spec=spec, missing=missing_bindings(file, bindings=bindings))
     except SpecError as error:
         return _Finding(file=file, error=error)

@@ -12,7 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from airflow_rollout.analysis.parameters import Mode
-from airflow_rollout.cli.said import KNOWN, add_duration, add_said_options, said_bindings
+from airflow_rollout.cli.said import (
+    KNOWN,
+    add_duration,
+    add_said_options,
+    check_adapters,
+    said_bindings,
+)
 from airflow_rollout.plan import Plan, make_plan
 from airflow_rollout.spec.durations import say_duration
 from airflow_rollout.spec.loader import load_spec
@@ -41,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Plan the file and print the plan."""
     bindings = said_bindings(args).filled()
     spec = load_spec(args.file, bindings=bindings, ignore=args.ignore, known=KNOWN)
+    check_adapters(spec)
     spec = spec.overridden(interval_seconds=args.interval, dispersion=None)
     plan = make_plan(spec)
     if args.format == "json":

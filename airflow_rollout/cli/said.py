@@ -6,13 +6,14 @@ import argparse
 
 from airflow_rollout.analysis.parameters import Mode
 from airflow_rollout.errors import SpecError
-from airflow_rollout.metrics.registry import PROVIDERS
-from airflow_rollout.spec.bindings import Bindings, Known
+from airflow_rollout.metrics.registry import PROVIDERS, make_provider
+from airflow_rollout.spec.bindings import UNBOUND, Bindings, Known
 from airflow_rollout.spec.durations import NATIVE_DURATION, parse_duration
-from airflow_rollout.traffic.registry import ROUTERS
-from airflow_rollout.workloads.registry import WORKLOADS
+from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.traffic.registry import ROUTERS, make_router
+from airflow_rollout.workloads.registry import WORKLOADS, make_workload
 
-__all__ = ["KNOWN", "add_duration", "add_said_options", "said_bindings"]
+__all__ = ["KNOWN", "add_duration", "add_said_options", "check_adapters", "said_bindings"]
 
 KNOWN = Known(providers=PROVIDERS, routers=ROUTERS, workloads=WORKLOADS)
 
@@ -41,6 +42,28 @@ def add_said_options(parser: argparse.ArgumentParser) -> None:
         "--ignore", action="append", default=[], metavar="PATH",
         help="a field that need not be executed, with all below it; may be repeated",
     )  # fmt: skip
+
+
+def check_adapters(spec: RolloutSpec) -> None:
+    """Raise `SpecError` for an option that an adapter does not know; no adapter is used.
+
+    What nobody has said yet is not checked.
+    """
+    checks = (
+        (spec.workload.kind, lambda: make_workload(spec.workload)),
+        (spec.traffic.router, lambda: make_router(spec.traffic, namespace=spec.namespace)),
+        (spec.source.provider, lambda: make_provider(spec.source)),
+    )
+    for name, make in checks:
+        if name == UNBOUND:
+            continue
+        try:
+            make()
+        except SpecError as error:
+            raise SpecError(
+                error.message, file=spec.file, path=error.path, found=error.found,
+                allowed=error.allowed,
+            ) from error  # fmt: skip
 
 
 def add_duration(parser: argparse._ActionsContainer, option: str, help_line: str) -> None:

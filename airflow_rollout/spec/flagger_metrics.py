@@ -28,39 +28,43 @@ def read_metrics(analysis: Field, context: Context) -> tuple[Metric, ...]:
     metrics: list[Metric] = []
     names: set[str] = set()
     for item in place.items():
-        name, metric = _metric(item)
+        name = _name(item)
         if name in names:
             raise item.error(f"the metric {name!r} stands twice", allowed="each name once")
         names.add(name)
+        metric = _metric(item, name)
         if metric is not None:
             metrics.append(metric)
     _check_modes(modes, names, context)
     return share_budget([(metric, 1.0, modes.get(metric.name, Mode.ACT)) for metric in metrics])
 
 
-def _metric(item: Field) -> tuple[str, Metric | None]:
-    fields = {name: field for name, field in item.entries().items() if not field.is_null}
-    if "name" not in fields or not fields["name"].text():
+def _name(item: Field) -> str:
+    place = item.entries().get("name")
+    if place is None or place.is_null or not place.text():
         raise item.missing("name", "a metric name")
-    name = fields["name"].text()
+    return place.text()
+
+
+def _metric(item: Field, name: str) -> Metric | None:
+    """Return what a metric asks, None for one that only its template could say."""
+    fields = {name: field for name, field in item.entries().items() if not field.is_null}
     window = _window(fields.get("interval"))
     limits = _limits(item, fields, name)
     if name == _SUCCESS:
-        return name, Metric(
-            name=name, question=Question.ERRORS, threshold=limits, window_seconds=window
-        )
+        return Metric(name=name, question=Question.ERRORS, threshold=limits, window_seconds=window)
     if name == _DURATION:
-        return name, Metric(
+        return Metric(
             name=name, question=Question.LATENCY, quantile=_QUANTILE,
             threshold=limits, window_seconds=window,
         )  # fmt: skip
     if "query" in fields and fields["query"].text():
-        return name, Metric(
+        return Metric(
             name=name, question=Question.VALUE, threshold=limits, compare=False,
             window_seconds=window, query=fields["query"].text(),
         )  # fmt: skip
     if "templateRef" in fields:
-        return name, None
+        return None
     raise fields["name"].error(
         "is not a built-in metric, and no query says what it is",
         found=name,
