@@ -73,16 +73,18 @@ class PrometheusProvider:
             return await self._value(query.expression, at.end, send)
         if query.question is Question.VALUE:
             raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        milliseconds = int((at.end - at.start) * 1000)
+        # Rounded inwards on both sides: not a millisecond before the window's start.
+        end = math.floor(at.end * 1000) / 1000
+        milliseconds = math.floor((end - at.start) * 1000)
         if milliseconds < 1:
             return NoData(at=at.end, reason="the window is still empty")
         asked = self._asked(query)
         selector = self._selector(asked)
-        found = await self._series(f"{selector}[{milliseconds}ms]", at.end, send)
+        found = await self._series(f"{selector}[{milliseconds}ms]", end, send)
         if not found:
             reason = f"no sample of the router in {milliseconds / 1000:g} s: is it scraped?"
             return NoData(at=at.end, reason=reason)
-        starts = await self._starts(found, milliseconds, at.end, send)
+        starts = await self._starts(found, milliseconds, end, send)
         return read_arms(found, starts, asked)
 
     def _asked(self, query: MetricQuery) -> ArmsAsked:
@@ -190,6 +192,8 @@ def _raw_series(item: object) -> RawSeries:
         values = item["values"]  # type: ignore[index]
     except (KeyError, TypeError, ValueError):
         raise PermanentAdapterError(f"unreadable series {shorten(item)}", system=SYSTEM) from None
+    if not isinstance(values, list) or not values:
+        raise PermanentAdapterError(f"series without samples {shorten(item)}", system=SYSTEM)
     return RawSeries(name=name, labels=labels, samples=tuple(_sample(pair) for pair in values))
 
 

@@ -97,8 +97,9 @@ class Scrapes:
         scraped = index < len(times) and times[index] == first
         known = [times[index - 1]] if scraped and index else []
         life = self.life(target, first)
-        if life is not None:
-            known.append(min(life, first))
+        # A process that starts after it was scraped has another clock: its start says nothing.
+        if life is not None and life <= first:
+            known.append(life)
         return max(known, default=None)
 
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from airflow_rollout.analysis.parameters import Question
@@ -28,7 +30,14 @@ from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.metrics.counters import boundary, slower_than, whole_count
 from airflow_rollout.metrics.query_sets import QuerySet, query_set
-from airflow_rollout.wire import ConnectionForm, HttpRequest, Send, ask_http, refuse_status
+from airflow_rollout.wire import (
+    ConnectionForm,
+    HttpRequest,
+    HttpResponse,
+    Send,
+    ask_http,
+    refuse_status,
+)
 
 if TYPE_CHECKING:
     from prometheus_client.samples import Sample
@@ -42,8 +51,19 @@ CONNECTION = ConnectionForm(conn_type="http", label="HTTP")
 # Age and identity of the process behind the page; every Prometheus client library exposes it.
 _PROCESS_START = "process_start_time_seconds"
 
+# Below this the difference to a `Date` header is its rounding and the way of the answer.
+_CLOCKS_AGREE_SECONDS = 2.0
+
 # Requests and bad requests by arm label, the canary first.
 Counts = dict[str, tuple[int, tuple[int, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Life:
+    """One run of the process: when it started by its own clock, and by ours if that is known."""
+
+    started: float | None
+    born_at: float | None
 
 
 class ScrapeProvider:
@@ -64,7 +84,7 @@ class ScrapeProvider:
         rows = _check(query)
         response = await ask_http(send, self._request)
         refuse_status(response, system=SYSTEM, what=f"GET {self._request.url}")
-        return parse(response.body, query, rows, at.end)
+        return parse(response, query, rows, at.end)
 
 
 def _check(query: MetricQuery) -> QuerySet:
@@ -76,13 +96,13 @@ def _check(query: MetricQuery) -> QuerySet:
     return query_set(query.router, system=SYSTEM)
 
 
-def parse(page: bytes, query: MetricQuery, rows: QuerySet, at: float) -> Reading:
+def parse(response: HttpResponse, query: MetricQuery, rows: QuerySet, at: float) -> Reading:
     """Read one page in the text exposition format.
 
     An arm without a series on a page of the router is at zero; a page that is not the router's is
     `NoData`. Only the lines that matter go through the parser: a page can hold thousands.
     """
-    lines = _lines(page)
+    lines = _lines(response.body)
     if not any(_is_family(line, rows.alive) for line in lines):
         return NoData(
             at=at,
@@ -90,10 +110,11 @@ def parse(page: bytes, query: MetricQuery, rows: QuerySet, at: float) -> Reading
         )
     if lines[-1]:
         raise TransientAdapterError("the page is cut off", system=SYSTEM)
-    born_at = _born_at(lines)
+    started = _started(lines)
+    life = _Life(started=started, born_at=_on_our_clock(started, response.headers, at))
     if query.question is Question.ERRORS:
-        return _cumulative(_errors(lines, query, rows), at=at, born_at=born_at, boundaries=())
-    return _latency(lines, query, rows, at, born_at)
+        return _cumulative(_errors(lines, query, rows), at=at, life=life, boundaries=())
+    return _latency(lines, query, rows, at, life)
 
 
 def _lines(page: bytes) -> list[str]:
@@ -129,13 +150,29 @@ def _arm_samples(lines: list[str], name: str, query: MetricQuery, rows: QuerySet
     return [s for s in _samples(wanted) if s.labels.get(rows.arm_label) in values]
 
 
-def _born_at(lines: list[str]) -> float | None:
-    """Return when the process started, None if the page does not say."""
+def _started(lines: list[str]) -> float | None:
+    """Return when the process started by its own clock, None if the page does not say."""
     for sample in _samples(line for line in lines if _is_family(line, _PROCESS_START)):
         value = float(sample.value)
         if math.isfinite(value) and value > 0:
             return value
     return None
+
+
+def _on_our_clock(started: float | None, headers: Mapping[str, str], at: float) -> float | None:
+    """Return the start by the reader's clock, None if that is still to come.
+
+    A start in the reader's future would make old counts look new; the answer's `Date` tells how
+    far the clocks are apart, to the second.
+    """
+    if started is None:
+        return None
+    try:
+        ahead = parsedate_to_datetime(headers["date"]).timestamp() - at
+    except (KeyError, ValueError):
+        ahead = 0.0
+    born_at = started - ahead if abs(ahead) > _CLOCKS_AGREE_SECONDS else started
+    return born_at if born_at <= at else None
 
 
 def _errors(lines: list[str], query: MetricQuery, rows: QuerySet) -> Counts:
@@ -153,7 +190,7 @@ def _errors(lines: list[str], query: MetricQuery, rows: QuerySet) -> Counts:
 
 
 def _latency(
-    lines: list[str], query: MetricQuery, rows: QuerySet, at: float, born_at: float | None
+    lines: list[str], query: MetricQuery, rows: QuerySet, at: float, life: _Life
 ) -> Reading:
     name = f"{rows.durations}_bucket"
     arms = _buckets(_arm_samples(lines, name, query, rows), rows, name)
@@ -173,7 +210,7 @@ def _latency(
     }
     edges = sorted(edge for edge in known[0] if edge != math.inf)
     scaled = tuple(edge * rows.seconds_per_unit for edge in edges)
-    return _cumulative(counts, at=at, born_at=born_at, boundaries=scaled)
+    return _cumulative(counts, at=at, life=life, boundaries=scaled)
 
 
 def _buckets(samples: list[Sample], rows: QuerySet, name: str) -> dict[str, dict[float, int]]:
@@ -187,16 +224,16 @@ def _buckets(samples: list[Sample], rows: QuerySet, name: str) -> dict[str, dict
 
 
 def _cumulative(
-    counts: Counts, *, at: float, born_at: float | None, boundaries: tuple[float, ...]
+    counts: Counts, *, at: float, life: _Life, boundaries: tuple[float, ...]
 ) -> Cumulative:
     """Put both arms into one reading; its key is the process's start: a restart, a new life."""
-    key = "start unknown" if born_at is None else f"started {born_at:.3f}"
+    key = "start unknown" if life.started is None else f"started {life.started:.3f}"
     canary, stable = (
         (
             CounterSeries(
                 key=key,
                 points=(CounterPoint(at=at, requests=requests, bad=bad),),
-                born_at=born_at,
+                born_at=life.born_at,
             ),
         )
         for requests, bad in counts.values()

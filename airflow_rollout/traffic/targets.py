@@ -43,6 +43,8 @@ def _fault(url: str, schemes: tuple[str, ...]) -> str:
         port = parts.port
     except ValueError as error:
         return f"is no address ({error})"
+    if _odd(url):
+        return "holds characters that do not belong there"
     if parts.scheme not in schemes or not parts.hostname:
         return "is no address"
     if port == 0:
@@ -51,8 +53,9 @@ def _fault(url: str, schemes: tuple[str, ...]) -> str:
         return "holds a login"
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         return "has a path"
-    return "holds characters that do not belong there" if _odd(parts.netloc) else ""
+    return ""
 
 
-def _odd(netloc: str) -> bool:
-    return any(not (mark.isascii() and (mark.isalnum() or mark in ".-_:[]%")) for mark in netloc)
+def _odd(url: str) -> bool:
+    """Say whether an address holds what no address holds; `urlsplit` drops line ends silently."""
+    return any(not (mark.isascii() and (mark.isalnum() or mark in ".-_:[]%/@?#&=")) for mark in url)

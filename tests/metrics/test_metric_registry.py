@@ -1,0 +1,67 @@
+"""Which metric systems there are, and what their options may say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from airflow_rollout.errors import SpecError
+from airflow_rollout.metrics.query_sets import QUERY_SETS
+from airflow_rollout.metrics.registry import PROVIDERS, make_provider
+from airflow_rollout.spec.model import MetricSource
+from airflow_rollout.traffic.registry import ROUTERS
+
+
+def source(provider: str, *options: tuple[str, str]) -> MetricSource:
+    return MetricSource(provider=provider, conn_id="c", every_seconds=1.0, options=options)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_provider_is_made_without_options_and_can_read(name: str) -> None:
+    assert callable(make_provider(source(name)).read)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_an_unknown_option_names_the_allowed_ones(name: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        make_provider(source(name, ("tmeout", "5")))
+    assert "source.tmeout" in str(caught.value)
+    assert "timeout (" in str(caught.value)
+
+
+def test_an_unknown_provider_names_the_known_ones() -> None:
+    with pytest.raises(SpecError, match="prometheus, scrape"):
+        make_provider(source("promethius"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan", "inf", "1000"])
+def test_a_timeout_out_of_bounds_is_refused(value: str) -> None:
+    with pytest.raises(SpecError, match=r"source\.timeout"):
+        make_provider(source("scrape", ("timeout", value)))
+
+
+def test_matchers_that_would_break_out_of_the_selector_are_refused() -> None:
+    with pytest.raises(SpecError, match="matchers"):
+        make_provider(source("prometheus", ("matchers", 'job="a"} or up{')))
+
+
+def test_an_option_given_twice_is_refused() -> None:
+    with pytest.raises(SpecError, match="twice"):
+        make_provider(source("scrape", ("path", "/a"), ("path", "/b")))
+
+
+def test_registry_and_query_sets_are_sorted_and_name_real_routers() -> None:
+    assert list(PROVIDERS) == sorted(PROVIDERS)
+    assert set(QUERY_SETS) <= set(ROUTERS)
+
+
+def test_registries_import_neither_airflow_nor_a_client() -> None:
+    code = (
+        "import sys, airflow_rollout.metrics.registry, airflow_rollout.traffic.registry, "
+        "airflow_rollout.workloads.registry\n"
+        "print([m for m in ('airflow', 'httpx', 'prometheus_client') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

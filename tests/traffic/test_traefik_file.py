@@ -1,0 +1,363 @@
+"""The router `traefik_file`: its file, its record, its compare, and what Traefik's API says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_rollout.errors import PermanentAdapterError, SpecError, TransientAdapterError
+from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
+from airflow_rollout.traffic.base import Feature, WriteConflict
+from airflow_rollout.traffic.traefik_file import TraefikFileRouter
+from airflow_rollout.wire import (
+    FileContent,
+    FileRead,
+    FileReplace,
+    FileReplaced,
+    HttpRequest,
+    HttpResponse,
+    Request,
+    Response,
+)
+
+TOKEN = Token(epoch="e1", owner="payment/run_1", digest="0123456789abcdef")
+V1 = Arm(version="v1", target="http://10.0.0.1:80")
+V2 = Arm(version="v2", target="http://10.0.0.2:80")
+SPLIT = TrafficSplit(
+    service="app", stable=V1, canary=V2, weight=10, state=ReleaseState.OPEN, token=TOKEN
+)
+ROUTER = TraefikFileRouter(service="app", namespace="prod")
+
+
+class Directory:
+    """A file store in memory that keeps the promises of `FileRead` and `FileReplace`."""
+
+    def __init__(self, content: bytes | None = None, api: HttpResponse | None = None) -> None:
+        self.content = content
+        self.api = api
+        self.names: set[str] = set()
+        self.writes = 0
+        self.before_replace: bytes | None = None
+
+    async def __call__(self, request: Request) -> Response:
+        if isinstance(request, HttpRequest):
+            assert self.api is not None
+            assert request.url == "/api/http/services/app@file"
+            return self.api
+        self.names.add(request.name)
+        if isinstance(request, FileRead):
+            return FileContent(content=self.content)
+        assert isinstance(request, FileReplace)
+        if self.before_replace is not None:
+            self.content = self.before_replace
+        if self.content != request.expected:
+            return FileReplaced(replaced=False, content=self.content)
+        self.content = request.content
+        self.writes += 1
+        return FileReplaced(replaced=True, content=request.content)
+
+
+def read(content: bytes | None, router: TraefikFileRouter = ROUTER) -> TrafficSplit | None:
+    return asyncio.run(router.read(Directory(content)))
+
+
+def served(split: TrafficSplit, router: TraefikFileRouter = ROUTER) -> dict[str, object]:
+    loaded = yaml.safe_load(router.render(split))
+    assert set(loaded) == {"http"}
+    return dict(loaded["http"])
+
+
+def test_it_promises_conditional_writes_and_read_back() -> None:
+    assert ROUTER.features == {Feature.WEIGHTS, Feature.CONDITIONAL_WRITE, Feature.READ_BACK}
+
+
+def test_both_arms_get_their_exact_share() -> None:
+    assert served(SPLIT) == {
+        "services": {
+            "app": {
+                "weighted": {
+                    "services": [
+                        {"name": "app-stable", "weight": 90},
+                        {"name": "app-canary", "weight": 10},
+                    ]
+                }
+            },
+            "app-stable": {"loadBalancer": {"servers": [{"url": "http://10.0.0.1:80"}]}},
+            "app-canary": {"loadBalancer": {"servers": [{"url": "http://10.0.0.2:80"}]}},
+        }
+    }
+
+
+def test_the_files_shape_is_the_same_at_every_weight() -> None:
+    shapes = {
+        ROUTER.render(replace(SPLIT, weight=weight)).count(b"\n") for weight in (0, 1, 50, 100)
+    }
+    assert len(shapes) == 1
+
+
+def test_a_first_release_serves_nobody_until_its_version_is_stable() -> None:
+    services = served(replace(SPLIT, stable=None, weight=0))["services"]
+    assert isinstance(services, dict)
+    assert services["app"]["weighted"]["services"] == [{"name": "app-canary", "weight": 0}]
+    assert "app-stable" not in services
+
+
+def test_a_released_version_serves_alone() -> None:
+    released = replace(SPLIT, stable=V2, canary=None, weight=0, state=ReleaseState.RELEASED)
+    services = served(released)["services"]
+    assert isinstance(services, dict)
+    assert services["app"]["weighted"]["services"] == [{"name": "app-stable", "weight": 100}]
+    assert set(services) == {"app", "app-stable"}
+
+
+def test_an_arm_on_several_machines_is_several_servers() -> None:
+    fleet = Arm(version="v1", target="http://10.0.0.1:80, https://[fd00::2]:8443/")
+    split = replace(SPLIT, stable=fleet)
+    services = served(split)["services"]
+    assert isinstance(services, dict)
+    urls = [s["url"] for s in services["app-stable"]["loadBalancer"]["servers"]]
+    assert urls == ["http://10.0.0.1:80", "https://[fd00::2]:8443"]
+    assert read(ROUTER.render(split)) == split
+
+
+def test_a_rule_makes_the_file_hold_the_router_too() -> None:
+    router = TraefikFileRouter(
+        service="app", namespace="prod", rule="PathRegexp(`^/{{x}}`)", entry_points=("web", "tls")
+    )
+    assert served(SPLIT, router)["routers"] == {
+        "app": {"rule": "PathRegexp(`^/{{x}}`)", "service": "app", "entryPoints": ["web", "tls"]}
+    }
+    assert b"{{" not in router.render(SPLIT)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "", "10.0.0.1:80", "ftp://a", "http://", "http://a/base", "http://a?x=1", "http://a#f",
+        "http://user:pw@a", "http://a:0", "http://a:99999", "http://a b", 'http://a"', "http://{a}",
+        "http://a,,http://b", "http://a\nb", "http://ä",
+    ],
+)  # fmt: skip
+def test_a_target_that_is_no_address_is_refused_before_anything_is_written(target: str) -> None:
+    directory = Directory()
+    split = replace(SPLIT, canary=Arm(version="v2", target=target))
+    with pytest.raises(PermanentAdapterError, match="target"):
+        asyncio.run(ROUTER.write(split, None, directory))
+    assert directory.content is None
+
+
+@pytest.mark.parametrize("weight", [-1, 101])
+def test_a_weight_out_of_bounds_is_refused(weight: int) -> None:
+    with pytest.raises(PermanentAdapterError, match="0-100"):
+        ROUTER.render(replace(SPLIT, weight=weight))
+
+
+@pytest.mark.parametrize("name", ["", "A", "a@b", "a/b", "..", "a b", "-a", "a{{b}}"])
+def test_a_name_that_traefik_or_the_file_system_would_not_take_is_refused(name: str) -> None:
+    with pytest.raises(SpecError):
+        TraefikFileRouter(service=name, namespace="prod")
+    with pytest.raises(SpecError):
+        TraefikFileRouter(service="app", namespace=name)
+
+
+def test_no_file_is_no_record() -> None:
+    assert read(None) is None
+
+
+TEXT = st.text(max_size=60)
+
+
+@given(
+    weight=st.integers(0, 100),
+    version=TEXT,
+    reason=TEXT,
+    owner=TEXT,
+    state=st.sampled_from(ReleaseState),
+    arms=st.sampled_from([(V1, V2), (None, V2), (V1, None)]),
+)
+def test_whatever_is_written_is_read_back(
+    weight: int,
+    version: str,
+    reason: str,
+    owner: str,
+    state: ReleaseState,
+    arms: tuple[Arm | None, Arm | None],
+) -> None:
+    stable, canary = arms
+    if stable is None or canary is None:
+        weight = 0  # one arm alone has no share to split
+    split = TrafficSplit(
+        service="app",
+        stable=stable,
+        canary=None if canary is None else replace(canary, version=version),
+        weight=weight,
+        state=state,
+        token=replace(TOKEN, owner=owner),
+        reason=reason,
+    )
+    content = ROUTER.render(split)
+    assert read(content) == split
+    assert content.isascii()
+    assert b"{{" not in content
+    assert b"}}}" not in content
+    assert content.count(b"\n# ") == 1
+    assert yaml.safe_load(content)["http"]["services"]
+
+
+def test_a_write_replaces_the_one_file_of_the_service() -> None:
+    directory = Directory()
+    asyncio.run(ROUTER.write(SPLIT, None, directory))
+    asyncio.run(ROUTER.write(replace(SPLIT, weight=20), SPLIT, directory))
+    assert directory.names == {"prod.app.yaml"}
+    assert read(directory.content) == replace(SPLIT, weight=20)
+
+
+def test_a_write_on_something_else_than_expected_is_a_conflict_and_changes_nothing() -> None:
+    sealed = replace(SPLIT, weight=0, state=ReleaseState.SEALED, reason="aborted")
+    directory = Directory(ROUTER.render(sealed))
+    for expected in (SPLIT, None):
+        with pytest.raises(WriteConflict) as caught:
+            asyncio.run(ROUTER.write(replace(SPLIT, weight=20), expected, directory))
+        assert caught.value.found == sealed
+    assert directory.writes == 0
+
+
+def test_a_file_that_was_deleted_is_a_conflict() -> None:
+    with pytest.raises(WriteConflict) as caught:
+        asyncio.run(ROUTER.write(replace(SPLIT, weight=20), SPLIT, Directory()))
+    assert caught.value.found is None
+
+
+@pytest.mark.parametrize("state", [ReleaseState.OPEN, ReleaseState.SEALED])
+def test_somebody_who_writes_between_read_and_replace_wins(state: ReleaseState) -> None:
+    other = replace(SPLIT, weight=0, state=state)
+    directory = Directory(ROUTER.render(SPLIT))
+    directory.before_replace = ROUTER.render(other)
+    with pytest.raises(WriteConflict) as caught:
+        asyncio.run(ROUTER.write(replace(SPLIT, weight=20), SPLIT, directory))
+    assert caught.value.found == other
+    assert read(directory.content) == other
+
+
+def test_writing_what_is_there_already_is_done() -> None:
+    directory = Directory(ROUTER.render(SPLIT))
+    assert asyncio.run(ROUTER.write(SPLIT, None, directory)) == SPLIT
+    assert directory.writes == 0
+
+
+def test_a_changed_rule_is_written_with_the_next_write() -> None:
+    directory = Directory(ROUTER.render(SPLIT))
+    router = TraefikFileRouter(service="app", namespace="prod", rule="Host(`a`)")
+    asyncio.run(router.write(SPLIT, SPLIT, directory))
+    assert directory.content is not None
+    assert b"Host(`a`)" in directory.content
+
+
+def edited(old: str, new: str) -> TrafficSplit | None:
+    text = ROUTER.render(SPLIT).decode()
+    assert old in text
+    return read(text.replace(old, new).encode())
+
+
+def test_a_weight_changed_by_hand_is_what_was_found() -> None:
+    assert edited("weight: 10\n", "weight: 30\n") == replace(SPLIT, weight=25)
+
+
+def test_a_share_that_is_no_whole_percent_is_rounded_up() -> None:
+    assert edited("weight: 90\n", "weight: 9999\n") == replace(SPLIT, weight=1)
+
+
+def test_a_server_changed_by_hand_is_what_was_found() -> None:
+    found = edited('- url: "http://10.0.0.2:80"', '- url: "http://6.6.6.6:80"')
+    assert found == replace(SPLIT, canary=Arm(version="v2", target="http://6.6.6.6:80"))
+
+
+def test_a_server_added_by_hand_is_what_was_found() -> None:
+    line = '          - url: "http://10.0.0.1:80"\n'
+    found = edited(line, line + line.replace("0.1", "0.9"))
+    assert found is not None
+    assert found.stable == Arm(version="v1", target="http://10.0.0.1:80,http://10.0.0.9:80")
+
+
+def test_a_service_that_was_cut_out_serves_nothing() -> None:
+    record = b"\n".join(ROUTER.render(SPLIT).split(b"\n")[:2]) + b"\n"
+    assert read(record) == replace(SPLIT, weight=0)
+
+
+@pytest.mark.parametrize("weight", ["-5", '"10"', "1.5", "true", "[]"])
+def test_a_weight_that_is_none_is_refused(weight: str) -> None:
+    with pytest.raises(PermanentAdapterError, match="weight"):
+        edited("weight: 10\n", f"weight: {weight}\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "0 records"),
+        (b"http: {}\n", "0 records"),
+        (ROUTER.render(SPLIT) * 2, "2 records"),
+        (ROUTER.render(SPLIT) + b"  - [\n", r"no YAML \(line"),
+        (ROUTER.render(SPLIT).replace(b'"schema": 1', b'"schema": 2'), "another version"),
+        (ROUTER.render(SPLIT).replace(b'"epoch"', b'"epic"'), "damaged"),
+        (ROUTER.render(SPLIT).replace(b'{"schema"', b"{schema"), "damaged"),
+        (TraefikFileRouter(service="b", namespace="p").render(replace(SPLIT, service="b")), "'b'"),
+        (b"\xff\xfe", "0 records"),
+    ],
+)
+def test_a_file_that_cannot_be_ours_is_refused(content: bytes, words: str) -> None:
+    with pytest.raises(PermanentAdapterError, match=words):
+        read(content)
+
+
+@given(st.binary(max_size=200))
+def test_any_file_ends_in_a_split_or_an_adapter_error(junk: bytes) -> None:
+    record = b"\n".join(ROUTER.render(SPLIT).split(b"\n")[:2]) + b"\n"
+    for content in (junk, record + junk):
+        try:
+            found = read(content)
+        except PermanentAdapterError:
+            continue
+        assert found is not None
+        assert 0 <= found.weight <= 100
+
+
+def live(status: int, body: object) -> int | None:
+    answer = HttpResponse(status=status, body=json.dumps(body).encode())
+    return asyncio.run(ROUTER.live(Directory(api=answer)))
+
+
+def weighted(*weights: tuple[str, int]) -> dict[str, object]:
+    services = [{"name": name, "weight": weight} for name, weight in weights]
+    return {"weighted": {"services": services}, "status": "enabled", "name": "app@file"}
+
+
+def test_the_live_weight_is_traefiks_own() -> None:
+    assert live(200, weighted(("app-stable", 90), ("app-canary", 10))) == 10
+    assert live(200, weighted(("app-stable", 100))) == 0
+    assert live(200, weighted(("app-canary", 0))) == 0
+    assert live(200, weighted(("app-stable@file", 0), ("app-canary@file", 100))) == 100
+
+
+def test_a_service_that_traefik_does_not_know_has_no_live_weight() -> None:
+    assert live(404, {"message": "service not found: app@file"}) is None
+
+
+def test_a_service_that_traefik_refuses_says_why() -> None:
+    body = {**weighted(("app-canary", 1)), "status": "disabled", "error": ["no such server"]}
+    with pytest.raises(PermanentAdapterError, match="no such server"):
+        live(200, body)
+
+
+def test_an_api_in_trouble_is_asked_again_and_a_closed_one_is_not() -> None:
+    with pytest.raises(TransientAdapterError):
+        live(502, {})
+    with pytest.raises(PermanentAdapterError):
+        live(401, {})
+    with pytest.raises(PermanentAdapterError):
+        live(200, "<html>")
