@@ -48,7 +48,7 @@ def _name(item: Field) -> str:
 
 def _metric(item: Field, name: str) -> Metric | None:
     """Return what a metric asks, None for one that only its template could say."""
-    fields = {name: field for name, field in item.entries().items() if not field.is_null}
+    fields = {key: field for key, field in item.entries().items() if not field.is_null}
     window = _window(fields.get("interval"))
     limits = _limits(item, fields, name)
     if name == _SUCCESS:
