@@ -72,7 +72,8 @@ def base_url(info: ConnectionInfo) -> httpx.URL:
     """
     # A URI written as `https://host` has no schema of its own: its type says it.
     scheme = info.schema or ("https" if info.conn_type == "https" else "http")
-    host = info.host if "://" in info.host else f"{scheme}://{info.host}"
+    bare = f"[{info.host}]" if info.host.count(":") > 1 and "[" not in info.host else info.host
+    host = info.host if "://" in info.host else f"{scheme}://{bare}"
     try:
         url = httpx.URL(host)
         url = url.copy_with(port=info.port) if info.port else url

@@ -12,7 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 
@@ -145,7 +145,7 @@ def _from_uri(conn_id: str, text: str) -> ConnectionInfo:
     parts = urlsplit(f"//{rest.removeprefix(f'{scheme}://')}" if scheme else f"//{rest}")
     extra: dict[str, Any] = dict(parse_qsl(parts.query, keep_blank_values=True))
     whole = extra.get("__extra__")
-    host = unquote(parts.hostname or "") if "%" in parts.netloc else _hostname(parts.netloc)
+    host = _hostname(parts)
     return ConnectionInfo(
         conn_id=conn_id,
         conn_type=conn_type.replace("-", "_"),
@@ -158,9 +158,12 @@ def _from_uri(conn_id: str, text: str) -> ConnectionInfo:
     )
 
 
-def _hostname(netloc: str) -> str:
-    host = netloc.rpartition("@")[2]
-    return host if host.startswith("[") else host.partition(":")[0]
+def _hostname(parts: SplitResult) -> str:
+    """Return the host as Airflow reads it: lower case, unless it is a whole address in quotes."""
+    host = unquote(parts.hostname or "")
+    if "/" not in host:
+        return host
+    return unquote(parts.netloc.rpartition("@")[2].partition(":")[0])
 
 
 def _info(conn_id: str, found: Any, extra: object) -> ConnectionInfo:

@@ -1,0 +1,122 @@
+"""Connections: the same values from Airflow and without it, and no secret shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_rollout.errors import PermanentAdapterError
+from airflow_rollout.hooks.connection import (
+    ConnectionInfo,
+    airflow_connections,
+    parse_connection,
+    static_connections,
+)
+
+URIS = [
+    "http://traefik:8080",
+    "http://user:p%40ss%2Fword@prometheus.example:9090",
+    "http://https%3A%2F%2FPrometheus.example%2FPrefix:443",
+    "http://user:pw@https%3A%2F%2FPrometheus.example%2FPrefix",
+    "http://[fd00::2]:9090",
+    "http://https://prometheus.example:443/?verify=False",
+    "traefik://127.0.0.1:8081/?directory=%2Fetc%2Ftraefik",
+    "http://:secret@host/https",
+    "http://host?__extra__=%7B%22verify%22%3A+false%2C+%22n%22%3A+1%7D",
+    "my-type://Host.Example",
+    "http://",
+]
+
+
+@pytest.mark.parametrize("uri", URIS)
+def test_a_uri_means_what_it_means_to_airflow(uri: str) -> None:
+    theirs = Connection.from_uri(uri, conn_id="c")
+    ours = parse_connection("c", uri)
+    assert ours == ConnectionInfo(
+        conn_id="c",
+        conn_type=theirs.conn_type or "",
+        host=theirs.host or "",
+        port=theirs.port,
+        schema=theirs.schema or "",
+        login=theirs.login or "",
+        password=theirs.password or "",
+        extra=theirs.extra_dejson,
+    )
+
+
+@pytest.mark.parametrize("extra", [{"directory": "/d"}, '{"directory": "/d"}'])
+def test_json_means_what_it_means_to_airflow(extra: object) -> None:
+    text = json.dumps(
+        {"conn_type": "traefik", "host": "http://t", "port": "80", "login": "u", "extra": extra}
+    )
+    theirs = Connection.from_json(text, conn_id="c")
+    ours = parse_connection("c", text)
+    assert (ours.conn_type, ours.host, ours.port) == (theirs.conn_type, theirs.host, theirs.port)
+    assert ours.extra == theirs.extra_dejson == {"directory": "/d"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no uri", "://x", "{", "[1]", '{"port": "x"}', '{"extra": 5}']
+)
+def test_a_text_that_is_no_connection_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(PermanentAdapterError) as caught:
+        parse_connection("c", text + "hunter2" if text else text)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_repr_shows_no_secret() -> None:
+    info = ConnectionInfo(
+        conn_id="c",
+        host="http://me:hunter2@host",
+        login="me",
+        password="hunter2",
+        extra={"headers": {"Authorization": "hunter2"}},
+    )
+    assert "hunter2" not in repr(info)
+    assert "hunter2" not in f"{info}"
+    assert "headers" in repr(info)
+
+
+def test_given_connections_are_found_and_others_are_missed_by_name() -> None:
+    info = ConnectionInfo(conn_id="b", host="h")
+    connect = static_connections({"a": "http://one:1", "b": info})
+    assert asyncio.run(connect("a")).host == "one"
+    assert asyncio.run(connect("b")) is info
+    with pytest.raises(PermanentAdapterError) as caught:
+        asyncio.run(connect("my_conn"))
+    for words in ("'my_conn'", "airflow connections add my_conn", "AIRFLOW_CONN_MY_CONN"):
+        assert words in str(caught.value)
+
+
+def test_airflows_own_connections_are_read_in_an_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_ROLLOUT_TEST",
+        json.dumps(
+            {
+                "conn_type": "traefik",
+                "host": "http://t:8080",
+                "login": "u",
+                "password": "p",
+                "extra": {"directory": "/d", "headers": {"X-Api-Key": "k"}},
+            }
+        ),
+    )
+    info = asyncio.run(airflow_connections()("rollout_test"))
+    assert info == ConnectionInfo(
+        conn_id="rollout_test",
+        conn_type="traefik",
+        host="http://t:8080",
+        login="u",
+        password="p",
+        extra={"directory": "/d", "headers": {"X-Api-Key": "k"}},
+    )
+
+
+def test_a_connection_that_airflow_does_not_have_says_how_to_make_it() -> None:
+    with pytest.raises(PermanentAdapterError, match="airflow connections add rollout_nowhere"):
+        asyncio.run(airflow_connections()("rollout_nowhere"))

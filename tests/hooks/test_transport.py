@@ -1,0 +1,425 @@
+"""The transport against real servers on loopback: addresses, credentials, bounds and errors."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
+from airflow_rollout.hooks.client import base_url
+from airflow_rollout.hooks.connection import ConnectionInfo
+from airflow_rollout.hooks.transport import open_send, single_flight
+from airflow_rollout.wire import (
+    FileContent,
+    FileRead,
+    FileReplace,
+    HttpRequest,
+    HttpResponse,
+    Request,
+    Response,
+)
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd-Header: Yes\r\n\r\nhi"
+
+
+class Server:
+    """Answers every request with the same bytes and keeps what was asked."""
+
+    def __init__(self, answer: bytes, *, delay: float = 0.0) -> None:
+        self.answer = answer
+        self.delay = delay
+        self.heads: list[str] = []
+        self.port = 0
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+                await asyncio.sleep(self.delay)
+                writer.write(self.answer)
+                await writer.drain()
+                if b"close" in self.answer or not self.answer:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(
+    answer: bytes = OK, *, delay: float = 0.0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
+    server = Server(answer, delay=delay)
+    listening = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=tls)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+
+
+def conn(**fields: Any) -> ConnectionInfo:
+    return ConnectionInfo(conn_id="c", **{"conn_type": "http", **fields})
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await test()
+
+    asyncio.run(bounded())
+
+
+async def get(info: ConnectionInfo | None, url: str = "/x", **fields: Any) -> HttpResponse:
+    async with open_send(info, system="s") as send:
+        answer = await send(HttpRequest(url=url, **fields))
+    assert isinstance(answer, HttpResponse)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({"host": "h"}, "http://h"),
+        ({"host": "h", "port": 81}, "http://h:81"),
+        ({"host": "h", "schema": "https"}, "https://h"),
+        ({"host": "h", "conn_type": "https"}, "https://h"),
+        ({"host": "https://h/base", "port": 444}, "https://h:444/base"),
+        ({"host": "http://h:82"}, "http://h:82"),
+        ({"host": "fd00::2", "port": 80}, "http://[fd00::2]:80"),
+    ],
+)
+def test_a_connection_stands_for_one_address(fields: dict[str, Any], url: str) -> None:
+    assert base_url(conn(**fields)) == httpx.URL(url)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"host": "h", "schema": "prefix"}, {"host": "ftp://h"}, {"host": "http://"}]
+)
+def test_a_connection_without_an_address_says_so(fields: dict[str, Any]) -> None:
+    with pytest.raises(PermanentAdapterError, match="'c' gives no http or https address"):
+        base_url(conn(**fields))
+
+
+def test_credentials_headers_path_and_params_reach_the_connections_server() -> None:
+    async def test() -> None:
+        async with serving() as server:
+            info = conn(
+                host=f"http://127.0.0.1:{server.port}/base",
+                login="me",
+                password="pw",
+                extra={"headers": {"X-Scope-OrgID": "team"}, "account_id": "hidden"},
+            )
+            answer = await get(info, "/x", params=(("query", "a b"),))
+            head = server.heads[0]
+        assert answer == HttpResponse(
+            status=200, headers={"content-length": "2", "x-odd-header": "Yes"}, body=b"hi"
+        )
+        assert head.startswith("GET /base/x?query=a")
+        assert "x-scope-orgid: team" in head.lower()
+        assert f"Basic {base64.b64encode(b'me:pw').decode()}" in head
+        assert "hidden" not in head
+        assert "airflow-rollout/" in head
+
+    run(test)
+
+
+def test_an_absolute_address_gets_none_of_the_connections_secrets() -> None:
+    async def test() -> None:
+        async with serving() as server:
+            info = conn(
+                host="http://127.0.0.1:1",
+                login="me",
+                password="pw",
+                extra={"headers": {"X-K": "v"}},
+            )
+            await get(info, f"http://127.0.0.1:{server.port}/healthz")
+            head = server.heads[0].lower()
+        assert "authorization" not in head
+        assert "x-k" not in head
+
+    run(test)
+
+
+def test_absolute_addresses_need_no_connection_and_relative_ones_do() -> None:
+    async def test() -> None:
+        async with serving() as server:
+            answer = await get(None, f"http://127.0.0.1:{server.port}/healthz")
+        assert answer.status == 200
+        with pytest.raises(PermanentAdapterError, match="needs a connection"):
+            await get(None, "/x")
+
+    run(test)
+
+
+@pytest.mark.parametrize("status", [204, 302, 404, 500, 503])
+def test_every_status_is_an_answer_and_redirects_are_not_followed(status: int) -> None:
+    async def test() -> None:
+        raw = f"HTTP/1.1 {status} X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+        async with serving(raw.encode()) as server:
+            answer = await get(conn(host="127.0.0.1", port=server.port))
+        assert answer.status == status
+
+    run(test)
+
+
+def test_one_connection_is_kept_open_for_many_requests() -> None:
+    async def test() -> None:
+        async with serving() as server:
+            async with open_send(conn(host="127.0.0.1", port=server.port), system="s") as send:
+                for _ in range(3):
+                    await send(HttpRequest(url="/x"))
+            assert len(server.heads) == 3
+
+    run(test)
+
+
+async def failing(info: ConnectionInfo | None, kind: type[AdapterError], **fields: Any) -> str:
+    with pytest.raises(kind) as caught:
+        await get(info, **fields)
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def test_a_refused_connection_may_pass() -> None:
+    async def test() -> None:
+        text = await failing(
+            conn(host="127.0.0.1", port=1, login="me", password="hunter2"), TransientAdapterError
+        )
+        assert "cannot connect" in text
+        assert "hunter2" not in text
+
+    run(test)
+
+
+def test_a_name_that_is_not_found_may_pass() -> None:
+    async def test() -> None:
+        await failing(conn(host="no-such-host.invalid"), TransientAdapterError, timeout_seconds=5.0)
+
+    run(test)
+
+
+def test_a_server_that_does_not_answer_in_time_may_pass() -> None:
+    async def test() -> None:
+        async with serving(delay=5.0) as server:
+            text = await failing(
+                conn(host="127.0.0.1", port=server.port), TransientAdapterError, timeout_seconds=0.2
+            )
+        assert "no answer in time" in text
+
+    run(test)
+
+
+def test_a_server_that_drips_is_bounded_as_a_whole() -> None:
+    async def test() -> None:
+        async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            try:
+                for _ in range(100):
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+            except ConnectionError:
+                pass
+            finally:
+                writer.close()
+
+        listening = await asyncio.start_server(drip, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        await failing(conn(host="127.0.0.1", port=port), TransientAdapterError, timeout_seconds=0.4)
+        listening.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhi",
+        b"close rubbish\r\n\r\n",
+    ],
+)
+def test_a_connection_that_breaks_off_may_pass(answer: bytes) -> None:
+    async def test() -> None:
+        async with serving(answer) as server:
+            await failing(conn(host="127.0.0.1", port=server.port), TransientAdapterError)
+
+    run(test)
+
+
+def test_an_answer_that_is_too_large_is_permanent() -> None:
+    async def test() -> None:
+        async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789") as server:
+            info = conn(host="127.0.0.1", port=server.port)
+            async with open_send(info, system="s", largest_body=8) as send:
+                with pytest.raises(PermanentAdapterError, match="larger than 8 bytes"):
+                    await send(HttpRequest(url="/x"))
+            async with open_send(info, system="s", largest_body=9) as send:
+                assert await send(HttpRequest(url="/x"))
+
+    run(test)
+
+
+def test_an_address_that_is_none_is_permanent() -> None:
+    async def test() -> None:
+        await failing(None, PermanentAdapterError, url="gopher://h/x")
+        await failing(None, PermanentAdapterError, url="http://[::1/x")
+
+    run(test)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+               "-keyout", str(path), "-out", f"{path}.crt", "-subj", "/CN=127.0.0.1",
+               "-addext", "subjectAltName=IP:127.0.0.1"]  # fmt: skip
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("needs openssl to make a certificate")
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_an_untrusted_certificate_is_permanent_unless_a_ca_or_nothing_is_asked_for(
+    certificate: Path,
+) -> None:
+    async def test() -> None:
+        async with serving(tls=tls(certificate)) as server:
+            fields = {"host": f"https://127.0.0.1:{server.port}"}
+            text = await failing(conn(**fields), PermanentAdapterError)
+            assert "certificate is not trusted" in text
+            await failing(None, PermanentAdapterError, url=f"{fields['host']}/x")
+            for verify in (f"{certificate}.crt", False, "false"):
+                answer = await get(conn(**fields, extra={"verify": verify}))
+                assert answer.status == 200
+
+    run(test)
+
+
+def test_a_client_certificate_is_shown_to_a_server_that_asks(certificate: Path) -> None:
+    async def test() -> None:
+        context = tls(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(f"{certificate}.crt")
+        async with serving(tls=context) as server:
+            fields = {"host": f"https://127.0.0.1:{server.port}"}
+            with pytest.raises(AdapterError):
+                await get(conn(**fields, extra={"verify": False}))
+            for cert in (str(certificate), [f"{certificate}.crt", str(certificate)]):
+                answer = await get(conn(**fields, extra={"verify": False, "cert": cert}))
+                assert answer.status == 200
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "extra", [{"verify": "/no/such/ca.pem"}, {"cert": "/no/such/cert.pem"}, {"headers": 5}]
+)
+def test_a_connection_with_unusable_extras_says_so(extra: dict[str, Any]) -> None:
+    async def test() -> None:
+        await failing(conn(host="https://127.0.0.1:1", extra=extra), PermanentAdapterError)
+
+    run(test)
+
+
+def test_files_are_read_and_replaced_in_the_connections_directory(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_send(conn(extra={"directory": str(tmp_path)}), system="s") as send:
+            assert await send(FileRead(name="a.yaml")) == FileContent(content=None)
+            await send(FileReplace(name="a.yaml", content=b"1", expected=None))
+            assert await send(FileRead(name="a.yaml")) == FileContent(content=b"1")
+        assert (tmp_path / "a.yaml").read_bytes() == b"1"
+
+    run(test)
+
+
+@pytest.mark.parametrize("directory", [None, "", "relative", 5])
+def test_a_connection_without_a_directory_says_so(directory: object) -> None:
+    async def test() -> None:
+        async with open_send(conn(extra={"directory": directory}), system="s") as send:
+            with pytest.raises(PermanentAdapterError, match="absolute `directory`"):
+                await send(FileRead(name="a"))
+
+    run(test)
+
+
+class Counting:
+    """A `Send` that counts, and fails as often as it is told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.sent: list[Request] = []
+        self.failures = failures
+
+    async def __call__(self, request: Request) -> Response:
+        self.sent.append(request)
+        await asyncio.sleep(0.01)
+        if len(self.sent) <= self.failures:
+            raise TransientAdapterError("no", system="s")
+        return HttpResponse(status=200)
+
+
+def test_equal_requests_of_one_poll_are_sent_once() -> None:
+    async def test() -> None:
+        send = Counting()
+        shared = single_flight(send)
+        a, b = HttpRequest(url="/a"), HttpRequest(url="/b")
+        answers = await asyncio.gather(shared(a), shared(b), shared(HttpRequest(url="/a")))
+        assert answers[0] is answers[2]
+        assert send.sent == [a, b]
+
+    run(test)
+
+
+def test_a_shared_failure_fails_everybody_who_asked() -> None:
+    async def test() -> None:
+        shared = single_flight(Counting(failures=1))
+        request = HttpRequest(url="/a")
+        found = await asyncio.gather(shared(request), shared(request), return_exceptions=True)
+        assert [type(one) for one in found] == [TransientAdapterError, TransientAdapterError]
+
+    run(test)
+
+
+def test_whoever_waits_asks_itself_when_the_first_is_cancelled() -> None:
+    async def test() -> None:
+        send = Counting()
+        shared = single_flight(send)
+        first = asyncio.create_task(shared(HttpRequest(url="/a")))
+        second = asyncio.create_task(shared(HttpRequest(url="/a")))
+        await asyncio.sleep(0.001)
+        first.cancel()
+        assert await second == HttpResponse(status=200)
+        assert len(send.sent) == 2
+
+    run(test)
+
+
+def test_writes_are_never_shared() -> None:
+    async def test() -> None:
+        send = Counting()
+        shared = single_flight(send)
+        request = HttpRequest(method="POST", url="/a")
+        await asyncio.gather(shared(request), shared(request))
+        assert len(send.sent) == 2
+
+    run(test)
