@@ -157,7 +157,7 @@ def _look_at_step(track: Track, params: JudgeParams) -> CheckResult:
         return _none(
             track,
             Verdict.INCONCLUSIVE,
-            f"{missing} more canary {'request' if missing == 1 else 'requests'} needed "
+            f"{plural(missing, 'more canary request')} needed "
             f"({canary.requests} of {params.min_requests})",
         )
     if track.metric.question is Question.ERRORS:
@@ -209,7 +209,7 @@ def _look_at_value(track: Track, params: JudgeParams, oldest: float) -> CheckRes
     if params.semantics is Semantics.NATIVE and value.requests is not None:
         missing = params.min_requests - value.requests
         if missing > 0:
-            text = f"{missing} more canary {'request' if missing == 1 else 'requests'} needed"
+            text = f"{plural(missing, 'more canary request')} needed"
             return _none(track, Verdict.INCONCLUSIVE, text)
     return _against(
         metric, _checked(metric, params, value.canary), _unit(metric, params), "",

@@ -15,7 +15,7 @@ from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.histogram import quantile, slower_than
 from airflow_rollout.analysis.parameters import JudgeParams, Question, Semantics
 from airflow_rollout.analysis.readings import ArmCounts
-from airflow_rollout.analysis.sentences import amount, duration, odds, percent, rate
+from airflow_rollout.analysis.sentences import amount, duration, odds, percent, plural, rate
 from airflow_rollout.analysis.track import Track
 from airflow_rollout.analysis.verdict import MetricFinding, Verdict
 
@@ -41,7 +41,7 @@ def finding(
     if evidence is not None:
         parts.append(odds(evidence, limit))
         parts.append(f"dispersion {effective_dispersion(params.comparison):g}")
-    parts.append(f"{track.used} intervals used, {track.skipped} skipped")
+    parts.append(f"{plural(track.used, 'interval')} used, {track.skipped} skipped")
     if not track.acting:
         parts.append("observed only: it stops nothing")
     sentence = (

@@ -18,7 +18,7 @@ from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.findings import finding, leading_sentence
 from airflow_rollout.analysis.parameters import JudgeParams, Mode, Semantics
 from airflow_rollout.analysis.readings import Probe, Reading
-from airflow_rollout.analysis.sentences import duration, odds
+from airflow_rollout.analysis.sentences import duration, odds, plural
 from airflow_rollout.analysis.standing import (
     ReleaseStanding,
     Schedule,
@@ -286,7 +286,7 @@ class Judge:
 
     def _how_sure(self, track: Track) -> str:
         phi = effective_dispersion(self._params.comparison)
-        return f"dispersion {phi:g}, {track.used} intervals used, {track.skipped} skipped"
+        return f"dispersion {phi:g}, {plural(track.used, 'interval')} used, {track.skipped} skipped"
 
     # --- state ---
 

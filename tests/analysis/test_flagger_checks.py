@@ -75,36 +75,27 @@ def latency_increments(buckets: tuple[int, ...], boundaries: tuple[float, ...]) 
 
 
 @pytest.mark.parametrize(
-    ("buckets", "limit", "value", "passes"),
+    ("edges", "buckets", "limit", "value", "passes"),
     [
-        ((0, 100, 0), 500.0, 499.0, True),
-        ((98, 2, 0), 500.0, 400.0, True),
-        ((0, 0, 100), 500.0, 500.0, True),
-        ((0, 0, 100), 499.0, 500.0, False),
-        ((0, 0, 100), 499.9, 500.0, False),
-        ((0, 1000, 0), 496.9, 497.0, False),
+        ((0.4, 0.5), (0, 100, 0), 500.0, 499.0, True),
+        ((0.3, 0.5), (98, 2, 0), 500.0, 400.0, True),
+        ((0.3, 0.5), (0, 0, 100), 500.0, 500.0, True),
+        ((0.3, 0.5), (0, 0, 100), 499.0, 500.0, False),
+        ((0.3, 0.5), (0, 0, 100), 499.9, 500.0, False),
+        ((0.2, 0.50078), (0, 1000, 0), 497.0, 497.0, True),
     ],
     ids=[
-        "a linear quantile below the limit",
+        "linear inside the bucket",
         "in the middle of a bucket",
         "the last finite boundary equals the limit",
         "above the limit",
         "the limit is cut to whole ms",
-        "the value is cut to whole ms",
+        "the value, 497.77, is cut to whole ms",
     ],
 )
-def test_duration_is_a_quantile_in_whole_milliseconds(buckets, limit, value, passes):
-    metric = replace(TIME, quantile=0.99 if value != 497.0 else 0.992)
-    metric = replace(metric, threshold=Threshold(maximum=limit), quantile=0.99)
-    edges = (0.3, 0.5)
-    if value == 499.0:
-        edges = (0.4, 0.5)
-    if value == 400.0:
-        edges = (0.3, 0.5)
-    if value == 497.0:
-        edges = (0.2, 0.50078)
-    one = judge(metric)
-    one.feed(metric.name, latency_increments(buckets, edges))
+def test_duration_is_a_quantile_in_whole_milliseconds(edges, buckets, limit, value, passes):
+    one = judge(replace(TIME, threshold=Threshold(maximum=limit)))
+    one.feed(TIME.name, latency_increments(buckets, edges))
     judgement = one.assess(WRITTEN + 60)
     assert judgement.metrics[0].canary_value == value
     assert judgement.metrics[0].unit == "ms"
