@@ -38,24 +38,26 @@ class TraefikHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the connection works, and what is wrong if it does not."""
         try:
-            return True, asyncio.run(self._test())
+            return asyncio.run(self._test())
         except RolloutError as error:
             return False, str(error)
 
-    async def _test(self) -> str:
+    async def _test(self) -> tuple[bool, str]:
         info = await airflow_connections()(self.traefik_conn_id)
         async with open_send(info, system=SYSTEM) as send:
             response = await ask_http(send, HttpRequest(url="/api/version", timeout_seconds=5.0))
         refuse_status(response, system=SYSTEM, what="GET /api/version")
-        return f"Traefik's API answers; {_directory_words(info)}"
+        fault = _directory_fault(info)
+        return not fault, f"Traefik's API answers; {fault or 'its directory can be written'}"
 
 
-def _directory_words(info: ConnectionInfo) -> str:
+def _directory_fault(info: ConnectionInfo) -> str:
+    """Return why releases could not write from here, empty if they can."""
     directory = Path(str(info.extra.get("directory", "")))
     if not directory.is_absolute():
-        return "but `directory` is not given, so no release can write"
+        return "but `directory` is not given as an absolute path, so no release can write"
     if not directory.is_dir():
         return f"but {directory} is no directory on this machine"
     if not os.access(directory, os.W_OK | os.X_OK):
         return f"but {directory} cannot be written by this process"
-    return f"{directory} can be written"
+    return ""
