@@ -51,7 +51,9 @@ def _foreign(top: dict[str, Field], version: str, kind: str) -> SpecError:
     """Blame the kind when only the kind is foreign, else the apiVersion."""
     place = top["kind"] if any(version == known for known, _ in DIALECTS) else top["apiVersion"]
     return place.error(
-        f"documents of {version} {kind} are not read by this version", allowed=_supported()
+        "this kind of document is not read by this version",
+        found=f"{version} {kind}",
+        allowed=_supported(),
     )
 
 

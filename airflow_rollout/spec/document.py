@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from airflow_rollout.errors import SpecError
+from airflow_rollout.errors import SpecError, shorten
 
 __all__ = ["MAX_ALIASES", "MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Node", "read_document"]
 
@@ -151,12 +151,14 @@ class _Reader:
         node = self._scalar(event, line)
         if node.doubtful:
             raise self._fault(
-                f"YAML readers disagree about the key {event.value!r}", line, "the key in quotes"
+                f"YAML readers disagree about the key {shorten(event.value)}",
+                line,
+                "the key in quotes",
             )
         if event.value == "<<" and not event.style:
             raise self._fault("`<<` merges are not read", line, "the fields written out")
         if event.value in entries:
-            raise self._fault(f"the key {event.value!r} stands twice", line, "each key once")
+            raise self._fault(f"the key {shorten(event.value)} stands twice", line, "each key once")
         return str(event.value)
 
     def _scalar(self, event: Any, line: int) -> Node:
@@ -178,7 +180,7 @@ class _Reader:
         node = self._anchors.get(anchor)
         if node is None:
             raise self._fault(
-                f"the alias *{anchor} names nothing, or something that contains it",
+                f"the alias {shorten(anchor)} names nothing, or something that contains it",
                 line,
                 "an anchor that ends before it",
             )
@@ -197,7 +199,7 @@ class _Reader:
             raise self._foreign_tag(event.tag, line)
 
     def _foreign_tag(self, tag: str, line: int) -> SpecError:
-        return self._fault(f"the tag {tag!r} is not read", line, "values without tags")
+        return self._fault(f"the tag {shorten(tag)} is not read", line, "values without tags")
 
     def _fault(self, message: str, line: int, allowed: str) -> SpecError:
         return SpecError(message, file=self._file, line=line, allowed=allowed)

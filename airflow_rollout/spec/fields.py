@@ -9,16 +9,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
 
-from airflow_rollout.errors import SpecError
+from airflow_rollout.errors import SpecError, shorten
 from airflow_rollout.spec.document import Node
 
 __all__ = ["Field"]
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+# No field of any dialect is nearly as long; a longer key would bury the message.
+_LONGEST_KEY = 60
 _YES = frozenset({"yes", "on"})
 _NO = frozenset({"no", "off"})
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -94,6 +95,9 @@ class Field:
 
     def unknown(self, known: Collection[str]) -> SpecError:
         """Make the error for a field nobody knows, with the nearest name that exists."""
+        # Only a misspelling needs it, and every DAG file would pay for the import.
+        from difflib import get_close_matches
+
         name = self.path.rpartition(".")[2]
         near = get_close_matches(name, list(known), n=1)
         hint = f"; did you mean `{near[0]}`?" if near else ""
@@ -191,6 +195,7 @@ class Field:
 
 
 def _below(path: str, name: str) -> str:
+    word = name if _WORD.fullmatch(name) and len(name) <= _LONGEST_KEY else f"[{shorten(name)}]"
     if not path:
-        return name
-    return f"{path}.{name}" if _WORD.fullmatch(name) else f"{path}[{name!r}]"
+        return word
+    return f"{path}{word}" if word.startswith("[") else f"{path}.{word}"

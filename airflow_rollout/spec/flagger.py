@@ -61,33 +61,17 @@ def _read(document: Field, context: Context) -> RolloutSpec:
     weights = read_weights(spec["analysis"])
     interval = _interval(analysis, context)
     name, namespace = _identity(top["metadata"])
-    service = _service(spec)
-    bindings = context.bindings
     return RolloutSpec(
         name=name,
         namespace=namespace,
         dialect=FLAGGER.name,
-        workload=WorkloadRef(
-            kind=context.check_known("workload", bindings.workload or ""),
-            name=_target_name(spec["targetRef"]),
-            options=bindings.workload_options,
-        ),
-        traffic=TrafficRef(
-            router=context.check_known("router", bindings.router or ""),
-            service=bindings.router_service or service,
-            conn_id=bindings.router_conn_id or "",
-            options=bindings.router_options,
-        ),
-        source=MetricSource(
-            provider=context.check_known("provider", bindings.provider or ""),
-            conn_id=bindings.provider_conn_id or "",
-            every_seconds=bindings.every_seconds or 0.0,
-            options=bindings.provider_options,
-        ),
+        workload=_workload(spec["targetRef"], context),
+        traffic=_traffic(spec, context),
+        source=_source(context),
         steps=tuple(Step(weight=weight, hold_seconds=interval) for weight in weights),
         verify_seconds=interval,
         judge=_judge(spec["analysis"], interval, unsupported, context),
-        on_busy=bindings.on_busy or OnBusy.QUEUE,
+        on_busy=context.bindings.on_busy or OnBusy.QUEUE,
         ready_timeout_seconds=float(_deadline(spec)),
         ignored=ignored,
         unsupported=unsupported,
@@ -130,6 +114,36 @@ def _identity(metadata: Field) -> tuple[str, str]:
         raise metadata.missing("name", "a name")
     namespace = fields.get("namespace")
     return read_name(fields["name"]), read_name(namespace) if namespace else _DEFAULT_NAMESPACE
+
+
+def _workload(target: Field, context: Context) -> WorkloadRef:
+    bindings = context.bindings
+    return WorkloadRef(
+        kind=context.check_known("workload", bindings.workload or ""),
+        name=_target_name(target),
+        options=bindings.workload_options,
+    )
+
+
+def _traffic(spec: dict[str, Field], context: Context) -> TrafficRef:
+    bindings = context.bindings
+    service = _service(spec)
+    return TrafficRef(
+        router=context.check_known("router", bindings.router or ""),
+        service=bindings.router_service or service,
+        conn_id=bindings.router_conn_id or "",
+        options=bindings.router_options,
+    )
+
+
+def _source(context: Context) -> MetricSource:
+    bindings = context.bindings
+    return MetricSource(
+        provider=context.check_known("provider", bindings.provider or ""),
+        conn_id=bindings.provider_conn_id or "",
+        every_seconds=bindings.every_seconds or 0.0,
+        options=bindings.provider_options,
+    )
 
 
 def _target_name(target: Field) -> str:

@@ -207,3 +207,13 @@ def test_the_pure_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(document, "_LOADER", document.yaml.SafeLoader)
     assert read_document(text, file=None) == fast
     assert "twice" in _fault("a: 1\na: 2").message
+
+
+def test_an_error_stays_readable_whatever_is_in_the_file() -> None:
+    long = "x" * 5000
+    for text in (f"{{{long}: 1, {long}: 2}}", f"!{long} a", f"a: *{long}"):
+        assert len(str(_fault(text))) < 250
+    field = Field(read_document(f"? {long}\n: 1", file=None), path="spec", file=None)
+    with pytest.raises(SpecError) as caught:
+        field.entries({"known"})
+    assert len(str(caught.value)) < 250
