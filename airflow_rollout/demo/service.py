@@ -184,6 +184,7 @@ async def serve(service: Service, port: int, *, host: str = "127.0.0.1") -> None
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one version of the service until it is ended."""
     parser = argparse.ArgumentParser(prog="python -m airflow_rollout.demo.service")
+    parser.add_argument("--host", default="127.0.0.1", help="in a container: 0.0.0.0")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--version", default="v1")
     parser.add_argument("--error-rate", type=_share, default=0.0, metavar="SHARE")
@@ -197,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         exit_after_seconds=options.exit_after_seconds,
         seed=options.seed,
     )
-    asyncio.run(serve(Service(options.version, faults), options.port))
+    asyncio.run(serve(Service(options.version, faults), options.port, host=options.host))
     return 0
 
 
