@@ -23,6 +23,7 @@ from airflow_rollout.demo.airflow_settings import (
     airflow_cfg,
     component_environment,
 )
+from airflow_rollout.demo.loopback import answers
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import Child, LabError, Processes, wait_until
 
@@ -43,6 +44,7 @@ _MIGRATE_SECONDS = 180.0
 _READY_SECONDS = 180.0
 _DAG_SECONDS = 90.0
 _POLL_SECONDS = 0.25
+_FIRST_ANSWER_SECONDS = 30.0
 
 
 class AirflowLab:
@@ -211,10 +213,11 @@ class AirflowLab:
         return [self._processes[name] for name in COMPONENTS if name in self._processes]
 
     def _is_ready(self) -> bool:
+        # The api-server builds the tasks' API when it is first asked, which takes 3 s; the first
+        # task of the first release should not be the one to ask.
+        if not answers(f"{self.url}/execution/health", timeout_seconds=_FIRST_ANSWER_SECONDS):
+            return False
         try:
-            # The api-server builds the tasks' API when it is first asked, which takes 3 s; the
-            # first task of the first release should not be the one to ask.
-            self.api.session.send("GET", "/execution/health", retry_seconds=0)
             health = self.api.health()
         except ApiUnavailable:
             return False

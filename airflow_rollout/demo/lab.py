@@ -6,8 +6,6 @@ import json
 import shutil
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +14,7 @@ from typing import Self
 from airflow_rollout.demo.airflow import AirflowLab
 from airflow_rollout.demo.airflow_settings import Settings
 from airflow_rollout.demo.answers import Answer, AnswerTail, read_answers
+from airflow_rollout.demo.loopback import answers, read_json
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import LabError, Processes, wait_until
 from airflow_rollout.demo.traefik import TraefikLab
@@ -23,9 +22,6 @@ from airflow_rollout.demo.traefik import TraefikLab
 __all__ = ["Lab"]
 
 _VERSION_SECONDS = 20.0
-
-# Whatever proxy this machine uses, it is not the way to its own loopback.
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Lab:
@@ -155,7 +151,7 @@ class Lab:
         self._ports[service, version] = port
         url = f"http://127.0.0.1:{port}"
         wait_until(
-            lambda: _is_healthy(url),
+            lambda: answers(f"{url}/healthz"),
             what=f"answer of {service} {version}",
             timeout_seconds=_VERSION_SECONDS,
             children=[child],
@@ -197,11 +193,8 @@ class Lab:
     def live_weight(self, service: str) -> int | None:
         """Return the percent Traefik sends to the canary now, None while it knows no such split."""
         url = f"{self.traefik.api_url}/api/http/services/{self._known(service)}@file"
-        try:
-            with _direct.open(url, timeout=5) as answer:
-                arms = json.load(answer).get("weighted", {}).get("services", [])
-        except urllib.error.HTTPError:
-            return None
+        found = read_json(url) or {}
+        arms = found.get("weighted", {}).get("services", [])
         weights = {str(arm["name"]).split("@")[0]: int(arm.get("weight", 1)) for arm in arms}
         canary = weights.get(f"{service}-canary", 0)
         total = sum(weights.values())
@@ -229,11 +222,3 @@ def _version_name(service: str, version: str) -> str:
 
 def _load_name(service: str) -> str:
     return f"load-{service}"
-
-
-def _is_healthy(url: str) -> bool:
-    try:
-        with _direct.open(f"{url}/healthz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False

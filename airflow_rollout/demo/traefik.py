@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import yaml
 
+from airflow_rollout.demo.loopback import answers
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import Child, LabError, Processes, wait_until
 
@@ -103,7 +102,7 @@ class TraefikLab:
     def wait_ready(self, timeout_seconds: float = _READY_SECONDS) -> None:
         """Wait until Traefik answers its ping."""
         wait_until(
-            lambda: _answers(f"{self.api_url}/ping"),
+            lambda: answers(f"{self.api_url}/ping"),
             what="answer of Traefik",
             timeout_seconds=timeout_seconds,
             children=[self.child],
@@ -160,15 +159,3 @@ class TraefikLab:
             },
             "log": {"level": "INFO", "noColor": True},
         }
-
-
-# Whatever proxy this machine uses, it is not the way to its own loopback.
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def _answers(url: str) -> bool:
-    try:
-        with _direct.open(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
