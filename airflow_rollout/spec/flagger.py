@@ -24,7 +24,8 @@ from airflow_rollout.spec.context import Context, Dialect, split_ignored
 from airflow_rollout.spec.durations import FLAGGER_DURATION, flagger_seconds
 from airflow_rollout.spec.fields import Field
 from airflow_rollout.spec.flagger_fields import REASONS, check_fields
-from airflow_rollout.spec.flagger_metrics import read_metrics
+from airflow_rollout.spec.flagger_metrics import read_metrics, unread_queries
+from airflow_rollout.spec.flagger_queries import Variables
 from airflow_rollout.spec.flagger_weights import read_weights
 from airflow_rollout.spec.model import (
     SHORTEST_INTERVAL_SECONDS,
@@ -54,23 +55,24 @@ def _read(document: Field, context: Context) -> RolloutSpec:
     _check_shape(document, top)
     paths = check_fields(document)
     spec = _present(top["spec"])
-    analysis = _present(spec["analysis"])
+    analysis = spec["analysis"]
+    variables = _variables(top["metadata"], spec)
+    paths += unread_queries(analysis, variables)
     ignored, unsupported = split_ignored(paths, context)
     _check_ignored(ignored, context)
     context.bindings.require(file=context.file)
-    weights = read_weights(spec["analysis"])
-    interval = _interval(analysis, context)
-    name, namespace = _identity(top["metadata"])
+    weights = read_weights(analysis)
+    interval = _interval(_present(analysis), context)
     return RolloutSpec(
-        name=name,
-        namespace=namespace,
+        name=variables.name,
+        namespace=variables.namespace,
         dialect=FLAGGER.name,
-        workload=_workload(spec["targetRef"], context),
-        traffic=_traffic(spec, context),
+        workload=_workload(variables.target, context),
+        traffic=_traffic(variables, context),
         source=_source(context),
         steps=tuple(Step(weight=weight, hold_seconds=interval) for weight in weights),
         verify_seconds=interval,
-        judge=_judge(spec["analysis"], interval, unsupported, context),
+        judge=_judge(analysis, variables, interval, unsupported, context),
         on_busy=context.bindings.on_busy or OnBusy.QUEUE,
         ready_timeout_seconds=float(_deadline(spec)),
         ignored=ignored,
@@ -108,6 +110,12 @@ def _check_ignored(ignored: tuple[str, ...], context: Context) -> None:
             )
 
 
+def _variables(metadata: Field, spec: dict[str, Field]) -> Variables:
+    name, namespace = _identity(metadata)
+    target = _target_name(spec["targetRef"])
+    return Variables(name=name, namespace=namespace, target=target, service=_service(spec, target))
+
+
 def _identity(metadata: Field) -> tuple[str, str]:
     fields = _present(metadata)
     if "name" not in fields:
@@ -116,21 +124,20 @@ def _identity(metadata: Field) -> tuple[str, str]:
     return read_name(fields["name"]), read_name(namespace) if namespace else _DEFAULT_NAMESPACE
 
 
-def _workload(target: Field, context: Context) -> WorkloadRef:
+def _workload(target: str, context: Context) -> WorkloadRef:
     bindings = context.bindings
     return WorkloadRef(
         kind=context.check_known("workload", bindings.workload or ""),
-        name=_target_name(target),
+        name=target,
         options=bindings.workload_options,
     )
 
 
-def _traffic(spec: dict[str, Field], context: Context) -> TrafficRef:
+def _traffic(variables: Variables, context: Context) -> TrafficRef:
     bindings = context.bindings
-    service = _service(spec)
     return TrafficRef(
         router=context.check_known("router", bindings.router or ""),
-        service=bindings.router_service or service,
+        service=bindings.router_service or variables.service,
         conn_id=bindings.router_conn_id or "",
         options=bindings.router_options,
     )
@@ -154,7 +161,7 @@ def _target_name(target: Field) -> str:
     return read_name(fields["name"])
 
 
-def _service(spec: dict[str, Field]) -> str:
+def _service(spec: dict[str, Field], target: str) -> str:
     """Return the apex name by Flagger's rule: the service's name, else the target's."""
     service = spec.get("service")
     if service is not None:
@@ -163,7 +170,7 @@ def _service(spec: dict[str, Field]) -> str:
             raise service.missing("port", "a port number; Flagger requires it")
         if "name" in fields and fields["name"].text():
             return read_name(fields["name"])
-    return _target_name(spec["targetRef"])
+    return target
 
 
 def _deadline(spec: dict[str, Field]) -> int:
@@ -196,12 +203,16 @@ def _interval(analysis: dict[str, Field], context: Context) -> float:
 
 
 def _judge(
-    analysis: Field, interval: float, unsupported: tuple[str, ...], context: Context
+    analysis: Field,
+    variables: Variables,
+    interval: float,
+    unsupported: tuple[str, ...],
+    context: Context,
 ) -> JudgeParams:
     fields = _present(analysis)
     bindings = context.bindings
     comparison = bindings.comparison is not False
-    metrics = read_metrics(analysis, context)
+    metrics = read_metrics(analysis, variables, context)
     # A file whose metrics are all refused anyway is refused for that, with the better reason.
     if not metrics and not any(".metrics[" in path for path in unsupported):
         raise fields.get("metrics", analysis).error(

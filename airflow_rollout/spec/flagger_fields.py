@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from airflow_rollout.spec.durations import FLAGGER_DURATION, flagger_seconds
 from airflow_rollout.spec.fields import Field
+from airflow_rollout.spec.flagger_queries import QUERY_REASON
 
 __all__ = ["FIELDS", "REASONS", "Fate", "check_fields"]
 
@@ -286,7 +287,10 @@ FIELDS: dict[str, tuple[Check, Fate, str]] = {
     "spec.analysis.alerts[].providerRef.namespace": (_text, Fate.READ, ""),
 }  # fmt: skip
 
-REASONS = {path: why for path, (_, fate, why) in FIELDS.items() if fate is Fate.UNSUPPORTED}
+REASONS = {path: why for path, (_, fate, why) in FIELDS.items() if fate is Fate.UNSUPPORTED} | {
+    # Read, but not every query can be: `flagger_queries` says which.
+    "spec.analysis.metrics[].query": QUERY_REASON,
+}
 
 # Values that change nothing although they are not "empty".
 _NEUTRAL: dict[str, object] = {

@@ -8,60 +8,87 @@ from airflow_rollout.spec.budget import share_budget
 from airflow_rollout.spec.context import Context
 from airflow_rollout.spec.durations import FLAGGER_DURATION, flagger_seconds
 from airflow_rollout.spec.fields import Field
+from airflow_rollout.spec.flagger_queries import Variables
 
-__all__ = ["read_metrics"]
+__all__ = ["read_metrics", "unread_queries"]
 
 _SUCCESS = "request-success-rate"
 _DURATION = "request-duration"
 # Flagger's window where a metric names none.
-_DEFAULT_WINDOW_SECONDS = 60.0
+_DEFAULT_WINDOW = "1m"
 # What Flagger's own queries ask for.
 _QUANTILE = 0.99
 
 
-def read_metrics(analysis: Field, context: Context) -> tuple[Metric, ...]:
-    """Return the metrics that are executed; those with only a templateRef are not."""
-    place = analysis.entries().get("metrics")
-    if place is None or place.is_null:
-        return ()
+def unread_queries(analysis: Field, variables: Variables) -> list[str]:
+    """Return the paths of queries that are not executed.
+
+    Of a built-in name Flagger asks both its own query and the one given; here it is asked once.
+    """
+    paths = []
+    for item in _items(analysis):
+        fields = _present(item)
+        query = fields.get("query")
+        if query is None or not query.text():
+            continue
+        built_in = "name" in fields and fields["name"].text() in (_SUCCESS, _DURATION)
+        if built_in or variables.render(query.text(), _window(fields)) is None:
+            paths.append(query.path)
+    return paths
+
+
+def read_metrics(analysis: Field, variables: Variables, context: Context) -> tuple[Metric, ...]:
+    """Return the metrics that are executed; those that only a template could ask are not."""
     modes = dict(context.bindings.metric_modes)
     metrics: list[Metric] = []
     names: set[str] = set()
-    for item in place.items():
+    for item in _items(analysis):
         name = _name(item)
         if name in names:
             raise item.error(f"the metric {name!r} stands twice", allowed="each name once")
         names.add(name)
-        metric = _metric(item, name)
+        metric = _metric(item, name, variables)
         if metric is not None:
             metrics.append(metric)
     _check_modes(modes, names, context)
     return share_budget([(metric, 1.0, modes.get(metric.name, Mode.ACT)) for metric in metrics])
 
 
+def _items(analysis: Field) -> list[Field]:
+    place = _present(analysis).get("metrics")
+    return [] if place is None else place.items()
+
+
+def _present(place: Field) -> dict[str, Field]:
+    return {name: field for name, field in place.entries().items() if not field.is_null}
+
+
 def _name(item: Field) -> str:
-    place = item.entries().get("name")
-    if place is None or place.is_null or not place.text():
+    place = _present(item).get("name")
+    if place is None or not place.text():
         raise item.missing("name", "a metric name")
     return place.text()
 
 
-def _metric(item: Field, name: str) -> Metric | None:
-    """Return what a metric asks, None for one that only its template could say."""
-    fields = {key: field for key, field in item.entries().items() if not field.is_null}
-    window = _window(fields.get("interval"))
+def _metric(item: Field, name: str, variables: Variables) -> Metric | None:
+    """Return what a metric asks, None for one that only a template could say."""
+    fields = _present(item)
     limits = _limits(item, fields, name)
+    seconds = _window_seconds(fields)
     if name == _SUCCESS:
-        return Metric(name=name, question=Question.ERRORS, threshold=limits, window_seconds=window)
+        return Metric(name=name, question=Question.ERRORS, threshold=limits, window_seconds=seconds)
     if name == _DURATION:
         return Metric(
             name=name, question=Question.LATENCY, quantile=_QUANTILE,
-            threshold=limits, window_seconds=window,
+            threshold=limits, window_seconds=seconds,
         )  # fmt: skip
     if "query" in fields and fields["query"].text():
+        query = variables.render(fields["query"].text(), _window(fields))
+        if query is None:
+            return None
         return Metric(
             name=name, question=Question.VALUE, threshold=limits, compare=False,
-            window_seconds=window, query=fields["query"].text(),
+            window_seconds=seconds, query=query,
         )  # fmt: skip
     if "templateRef" in fields:
         return None
@@ -72,12 +99,19 @@ def _metric(item: Field, name: str) -> Metric | None:
     )
 
 
-def _window(place: Field | None) -> float:
-    if place is None or not place.text():
-        return _DEFAULT_WINDOW_SECONDS
-    seconds = place.parsed(flagger_seconds, FLAGGER_DURATION)
+def _window(fields: dict[str, Field]) -> str:
+    """Return the window as it is written: queries contain it."""
+    return ("interval" in fields and fields["interval"].text()) or _DEFAULT_WINDOW
+
+
+def _window_seconds(fields: dict[str, Field]) -> float:
+    if _window(fields) == _DEFAULT_WINDOW:
+        return flagger_seconds(_DEFAULT_WINDOW)
+    seconds = fields["interval"].parsed(flagger_seconds, FLAGGER_DURATION)
     if seconds < 1:
-        raise place.error("is too short", found=place.node.raw, allowed="at least 1s")
+        raise fields["interval"].error(
+            "is too short", found=fields["interval"].node.raw, allowed="at least 1s"
+        )
     return seconds
 
 

@@ -161,6 +161,8 @@ def _query(item: Field, name: str, fields: dict[str, Field]) -> Metric:
     query = fields["query"].text().strip()
     if not query:
         raise fields["query"].error("is empty", allowed="a query of the metric system")
+    if "{{" in query:
+        raise fields["query"].error("is no template", allowed="the query as it will be asked")
     if _compare(fields, default=False):
         raise fields["compare"].error(
             "a query gives one number, and a comparison needs counts", allowed="none"

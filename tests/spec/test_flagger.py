@@ -169,7 +169,7 @@ def test_an_inline_query_is_one_number_with_limits_and_no_budget(read: Read, can
     rate, errors = read(canary({"spec.analysis.metrics": metrics})).judge.metrics
     assert errors == Metric(
         name="errors", question=Question.VALUE, threshold=Threshold(maximum=0.5), compare=False,
-        weight=0.0, window_seconds=90.0, query=query,
+        weight=0.0, window_seconds=90.0, query='sum(rate(errors{job="shop-web"}[90s]))',
     )  # fmt: skip
     assert rate.weight == 1.0
 
@@ -237,3 +237,24 @@ def test_a_null_is_an_absent_field(read: Read, canary: Make) -> None:
         "metadata.namespace": None,
     }
     assert replace(read(canary(changes)), namespace="market") == read(canary())
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("up", "up"),
+        ("{{name}}/{{ namespace }}/{{  target }}", "shop/market/shop-web"),
+        ("{{ service }}-{{ interval }}", "shop-svc-1m"),
+        ('a{b="{{ name }}"}[{{ interval }}]', 'a{b="shop"}[1m]'),
+    ],
+)
+def test_a_query_is_rendered_with_what_the_file_says(
+    read: Read, canary: Make, query: str, asked: str
+) -> None:
+    metric = {"name": "queue", "query": query, "thresholdRange": {"max": 1}}
+    changes = {
+        "spec.analysis.metrics[1]": metric,
+        "spec.service": {"name": "shop-svc", "port": 80},
+    }
+    spec = read(canary(changes))
+    assert (spec.judge.metrics[1].query, spec.unsupported) == (asked, ())

@@ -184,6 +184,26 @@ def test_a_metric_of_a_template_is_listed_and_not_asked(read: Read, canary: Make
     assert [(m.name, m.weight) for m in spec.judge.metrics] == [("request-success-rate", 1.0)]
 
 
+@pytest.mark.parametrize(
+    "query", ["{{ ingress }}", "{{ variables.x }}", '{{ printf "%s" name }}', "{{- name }}", "a }}"]
+)
+def test_a_query_that_needs_more_is_listed_and_not_asked(
+    read: Read, canary: Make, query: str
+) -> None:
+    metric = {"name": "queue", "query": query, "thresholdRange": {"max": 5}}
+    spec = read(canary({"spec.analysis.metrics[1]": metric}))
+    assert spec.unsupported == ("spec.analysis.metrics[1].query",)
+    assert "more than name, namespace" in why_unsupported(spec, spec.unsupported[0])
+    assert [(m.name, m.weight) for m in spec.judge.metrics] == [("request-success-rate", 1.0)]
+
+
+def test_a_query_beside_a_built_in_metric_is_listed(read: Read, canary: Make) -> None:
+    """Flagger checks both of them against the same limit."""
+    spec = read(canary({"spec.analysis.metrics[0].query": "up"}))
+    assert spec.unsupported == ("spec.analysis.metrics[0].query",)
+    assert spec.judge.metrics == read(canary()).judge.metrics
+
+
 def test_blue_green_has_no_weights_and_is_listed(read: Read, canary: Make, gone: object) -> None:
     changes = {
         "spec.analysis.stepWeight": gone,
