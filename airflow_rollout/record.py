@@ -165,7 +165,7 @@ class ReleaseRecord:
 
     def to_builtins(self) -> dict[str, Any]:
         """Return JSON-ready values."""
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+        return _plain(self)
 
 
 T = TypeVar("T")
@@ -173,12 +173,17 @@ T = TypeVar("T")
 
 def to_piece(value: Any) -> dict[str, Any]:
     """Return a piece as JSON-ready values with its schema number."""
-    return {"schema": SCHEMA, **msgspec.to_builtins(value)}
+    return {"schema": SCHEMA, **_plain(value)}
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    # Through JSON and back: Airflow would wrap a tuple in its own serialization.
+    return msgspec.json.decode(msgspec.json.encode(value), type=dict[str, Any])
 
 
 def events_piece(events: Iterable[Event]) -> dict[str, Any]:
     """Return a task's lines of the timeline as its piece."""
-    return {"schema": SCHEMA, "events": [msgspec.to_builtins(event) for event in events]}
+    return {"schema": SCHEMA, "events": [_plain(event) for event in events]}
 
 
 def from_piece(data: object, kind: type[T]) -> T | None:
@@ -237,7 +242,9 @@ def _timeline(pieces: Pieces, epoch: str) -> list[Event]:
     events: list[Event] = []
     for values in pieces.values():
         raw = values.get(Key.EVENTS)
-        for item in raw.get("events", []) if isinstance(raw, dict) else []:
+        if not isinstance(raw, dict):
+            continue
+        for item in raw.get("events", []):
             event = from_piece({"schema": raw.get("schema"), **item}, Event)
             if event is not None and event.epoch in ("", epoch):
                 events.append(event)

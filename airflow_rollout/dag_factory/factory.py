@@ -59,7 +59,7 @@ def rollout_dag(
         dag_id=dag_id or spec.name,
         schedule=None,
         max_active_runs=1,
-        allowed_run_types={"manual"},
+        allowed_run_types={"manual"},  # type: ignore[arg-type]
         params=release_params(spec),
         doc_md=arguments.pop("doc_md", None) or dag_doc(spec),
         tags={"rollout", *arguments.pop("tags", ())},

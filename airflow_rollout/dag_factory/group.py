@@ -22,7 +22,7 @@ class RolloutTaskGroup(TaskGroup):
 
     def get_leaves(self) -> Generator[BaseOperator, None, None]:
         """Return the leaf that only a promoted release reaches."""
-        wanted = self.child_id(RELEASED)
+        wanted = self.child_id(RELEASED)  # type: ignore[no-untyped-call]
         leaves = [task for task in self if task.task_id == wanted]
         if not leaves:
             yield from super().get_leaves()

@@ -19,17 +19,24 @@ def target_name(spec: RolloutSpec) -> str:
 
 
 def release_params(spec: RolloutSpec) -> dict[str, Param]:
-    """Return the parameters of a release, as JSON schemas that Airflow's API enforces."""
+    """Return the parameters of a release, as JSON schemas that Airflow's API enforces.
+
+    A value that must be given has the default None, which its own schema refuses, instead of no
+    default: Airflow 3.3's triggerer dies of a parameter without one when it starts a task's
+    trigger, and takes every other gate with it.
+    """
     target = TARGETS[spec.workload.kind]
     longest = int(spec.judge.interval_seconds)
     return {
         "version": Param(
+            default=None,
             type="string",
             pattern=_VERSION,
             title="Version",
             description="Name of the new version, for example a tag or a commit",
         ),
         target.name: Param(
+            default=None,
             type="string",
             pattern=target.pattern,
             title=target.title,

@@ -199,7 +199,9 @@ def _add_safety(
         doc_md=_DOCS["ensure_safe"],
         **safety,
     ).as_teardown(setups=start, on_failure_fail_dagrun=True)
-    [released, rollback] >> ensure_safe
+    # Not behind `released`: a teardown that may fail the run counts as a leaf, and whatever is
+    # before a leaf is none. `released` has to be one, it makes the run of a rollback red.
+    [chain.last, rollback] >> ensure_safe
 
 
 def _unhindered() -> dict[str, Any]:

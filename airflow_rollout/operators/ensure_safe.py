@@ -53,7 +53,7 @@ class EnsureSafeOperator(WayBack):
         split = move.split
         return (
             split is not None
-            and split.token.owner == self.owner(context)
+            and split.token.owner == self.release_owner(context)
             and split.state is ReleaseState.RELEASED
         )
 

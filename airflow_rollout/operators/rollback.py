@@ -58,7 +58,7 @@ class WayBack(ReleaseOperator):
         # The deadline above bounds this task; a timeout from default_args would cut the way back.
         self.execution_timeout = None
 
-    def owner(self, context: Context) -> str:
+    def release_owner(self, context: Context) -> str:
         """Return whose split this task may put back."""
         return owner_of(context, self.group)
 
@@ -68,7 +68,7 @@ class WayBack(ReleaseOperator):
         :raises RolloutError: the deadline passed; said loudly and recorded before.
         """
         try:
-            return run_async(self._until_safe(self.owner(context), reason))
+            return run_async(self._until_safe(self.release_owner(context), reason))
         except Exception as error:
             text = str(error) if isinstance(error, RolloutError) else repr(error)
             message = f"FAILED TO ROLL BACK: {text}. Run `airflow-rollout rollback` now."
@@ -89,10 +89,17 @@ class WayBack(ReleaseOperator):
 
     def end(self, context: Context, move: Move, cause: Cause) -> None:
         """Record how this attempt ended."""
-        epoch = move.split.token.epoch if _is_own(move.split, self.owner(context)) else ""
+        epoch = move.split.token.epoch if _is_own(move.split, self.release_owner(context)) else ""
         end = End(epoch=epoch, outcome=cause.outcome, reason=cause.reason, at=time.time())
         self.push(context, Key.END, end)
-        self.tell(context, f"{cause.outcome}: {cause.reason}", epoch=epoch)
+        outcome = cause.outcome.replace("_", " ")
+        if not epoch:
+            text = f"{outcome}, nothing to put back ({move.reason})"
+        elif move.wrote:
+            text = f"{outcome}: {cause.reason}; now {describe(move.split)}"
+        else:
+            text = f"{outcome}: confirmed, all traffic is on stable"
+        self.tell(context, text, epoch=epoch)
 
 
 class RollbackOperator(WayBack):
@@ -111,15 +118,11 @@ class RollbackOperator(WayBack):
         """Go back, then say why."""
         move = self.go_back(context, f"stopped by {self.task_id}")
         split = move.split
-        own = _is_own(split, self.owner(context))
-        if not own or split is None or split.state is not ReleaseState.SEALED:
-            self.tell(context, f"nothing to put back: {move.reason}")
-        else:
-            self.tell(context, f"safe: {describe(split)}", epoch=split.token.epoch)
-            if not move.wrote and split.reason:
-                # The gate was here first and left its verdict in the record.
-                self.end(context, move, Cause(outcome=Outcome.ROLLED_BACK, reason=split.reason))
-                return
+        own = _is_own(split, self.release_owner(context))
+        if own and split is not None and not move.wrote and split.reason:
+            # The gate was here first and left its verdict in the record.
+            self.end(context, move, Cause(outcome=Outcome.ROLLED_BACK, reason=split.reason))
+            return
         self.end(context, move, find_cause(context, self.spec, self.told_by, self.log))
 
 

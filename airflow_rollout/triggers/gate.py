@@ -51,7 +51,7 @@ class GateTrigger(BaseTrigger):
         task: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.spec = spec
         self.step_id = step_id
         self.promote_task_id = promote_task_id

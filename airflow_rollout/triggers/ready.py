@@ -40,7 +40,7 @@ class ReadyTrigger(BaseTrigger):
         task: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.spec = spec
         self.prepare_task_id = prepare_task_id
         self.attempt = attempt
