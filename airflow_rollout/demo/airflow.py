@@ -26,6 +26,7 @@ from airflow_rollout.demo.airflow_settings import (
 from airflow_rollout.demo.loopback import answers
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import Child, LabError, Processes, wait_until
+from airflow_rollout.demo.sessions import members
 
 __all__ = ["COMPONENTS", "AirflowLab"]
 
@@ -154,18 +155,31 @@ class AirflowLab:
         """Return the process of a component."""
         return self._processes[component]
 
+    def pids(self, component: str) -> list[int]:
+        """Return all processes of a component: itself, its workers, the tasks they run."""
+        return members([self.child(component).pid])
+
     def kill(
-        self, component: str, number: int = signal.SIGKILL, *, timeout_seconds: float = 30.0
+        self,
+        component: str,
+        number: int = signal.SIGKILL,
+        *,
+        alone: bool = False,
+        timeout_seconds: float = 30.0,
     ) -> None:
-        """End a component with this signal, wait until it is gone and clear away its children.
+        """End a component with this signal and wait until it is gone.
 
         SIGKILL goes to all its processes at once, as when a machine dies; another signal goes to
-        the component alone, which then ends its own.
+        the component, which then ends its own. `alone` leaves the others run on without it, as
+        when only one process dies.
         """
         child = self.child(component)
-        child.send_signal(number, whole_session=number == signal.SIGKILL)
+        child.send_signal(number, whole_session=number == signal.SIGKILL and not alone)
         child.wait(timeout_seconds)
-        self._processes.end(component)
+        if alone:
+            self._processes.retire(component)
+        else:
+            self._processes.end(component)
 
     def restart(self, component: str, number: int = signal.SIGKILL) -> None:
         """Kill a component and start it again; returns when it is ready."""

@@ -11,6 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from airflow_rollout.cli.airflow_values import DagRun
+from airflow_rollout.cli.release import new_run_id, release_conf, start_release
+from airflow_rollout.cli.watch import read_record
 from airflow_rollout.demo.airflow import AirflowLab
 from airflow_rollout.demo.airflow_settings import Settings
 from airflow_rollout.demo.answers import Answer, AnswerTail, read_answers
@@ -18,10 +21,12 @@ from airflow_rollout.demo.loopback import answers, read_json
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import LabError, Processes, wait_until
 from airflow_rollout.demo.traefik import TraefikLab
+from airflow_rollout.record import ReleaseRecord
 
 __all__ = ["Lab"]
 
 _VERSION_SECONDS = 20.0
+_RELEASE_SECONDS = 300.0
 
 
 class Lab:
@@ -161,6 +166,27 @@ class Lab:
     def stop_version(self, service: str, version: str) -> None:
         """End a version; one that has died already is no error."""
         self._processes.end(_version_name(service, version))
+
+    def release(
+        self,
+        rollout: str,
+        version: str,
+        url: str,
+        *,
+        interval: str | None = None,
+        dispersion: float | None = None,
+    ) -> DagRun:
+        """Start a release over the API, as CI would, and return its run."""
+        conf = release_conf(version, url=url, interval=interval, dispersion=dispersion)
+        return start_release(self.airflow.api, rollout, conf, run_id=new_run_id(version))
+
+    def wait_release(
+        self, run: DagRun, *, timeout_seconds: float = _RELEASE_SECONDS
+    ) -> tuple[DagRun, ReleaseRecord | None]:
+        """Wait for a release's end and return its run and its record; else `TimeoutError`."""
+        api = self.airflow.api
+        ended = api.wait(run.dag_id, run.run_id, timeout_seconds=timeout_seconds)
+        return ended, read_record(api, run.dag_id, run.run_id)
 
     def user_url(self, service: str) -> str:
         """Return where users reach a service."""

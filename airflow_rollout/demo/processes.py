@@ -100,6 +100,7 @@ class Processes:
         self.directory = directory or Path(tempfile.mkdtemp(prefix="airflow-rollout-"))
         self.directory.mkdir(parents=True, exist_ok=True)
         self._children: dict[str, Child] = {}
+        self._retired: list[Child] = []
         self._keeper: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -160,15 +161,26 @@ class Processes:
         children = [self._children[name] for name in names if name in self._children]
         grace = self._grace_seconds if grace_seconds is None else grace_seconds
         left = _end(children, grace)
+        for name in names:
+            self._children.pop(name, None)
         for child in children:
-            self._children.pop(child.name)
             if self._keeper is not None:
                 self._tell(self._keeper, f"-{child.pid}")
         if left:
             raise LabError(f"processes {left} of {', '.join(names)} outlive SIGKILL")
 
+    def retire(self, name: str) -> None:
+        """Free the name of a child that has ended; what it left running ends with the rest."""
+        child = self._children[name]
+        if child.is_running:
+            raise LabError(f"{name} still runs (pid {child.pid})")
+        self._retired.append(self._children.pop(name))
+
     def close(self) -> None:
         """End everything, the keeper last; more than one call is fine."""
+        for number, child in enumerate(self._retired):
+            self._children[f"{child.name} (retired {number})"] = child
+        self._retired.clear()
         try:
             self.end(*self._children)
         finally:

@@ -135,6 +135,21 @@ def test_a_name_is_free_again_after_its_process_died(tmp_path: Path) -> None:
         assert second.tail().startswith("first"), "one log goes on"
 
 
+def test_what_a_retired_child_left_running_ends_with_the_rest(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes:
+        child = processes.start("tree", tree())
+        pids = pids_in(child.log)
+        with pytest.raises(LabError, match="still runs"):
+            processes.retire("tree")
+        child.send_signal(signal.SIGKILL)
+        child.wait(10)
+        processes.retire("tree")
+        assert "tree" not in processes
+        processes.start("tree", tree())
+        assert len(alive(pids)) == TREE_SIZE - 1
+    assert alive(pids) == []
+
+
 PARENT = """
 import sys, time
 from pathlib import Path
