@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_rollout.analysis.parameters import Mode
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.bindings import Bindings, Known
 
@@ -192,3 +193,9 @@ def test_nothing_of_a_native_file_can_be_ignored(refusal: Refusal, rollout: Make
     error = refusal(rollout(), ignore=["spec.analysis"])
     assert error.found == "spec.analysis"
     assert "every field of this file is executed" in error.allowed
+
+
+def test_a_mode_for_a_question_nobody_asks_is_refused(refusal: Refusal, rollout: Make) -> None:
+    error = refusal(rollout(), bindings=Bindings(metric_modes=(("p95_latency", Mode.OBSERVE),)))
+    assert (error.path, error.found) == ("metric_modes", "p95_latency")
+    assert error.allowed == "http_500_rate, p99_latency"
