@@ -16,9 +16,10 @@ _SERVICE = frozenset(
         "build", "cap_add", "cap_drop", "command", "configs", "container_name", "cpus",
         "depends_on", "deploy", "dns", "entrypoint", "env_file", "environment", "expose",
         "extra_hosts", "healthcheck", "hostname", "image", "init", "labels", "logging",
-        "mem_limit", "networks", "platform", "ports", "privileged", "profiles", "pull_policy", "read_only", "restart",
-        "secrets", "security_opt", "stop_grace_period", "stop_signal", "tmpfs", "ulimits", "user",
-        "volumes", "working_dir",
+        "mem_limit", "networks", "platform", "ports", "privileged", "profiles",
+        "pull_policy", "read_only", "restart", "secrets", "security_opt",
+        "stop_grace_period", "stop_signal", "tmpfs", "ulimits", "user", "volumes",
+        "working_dir",
     }
 )  # fmt: skip
 _BUILD = frozenset({"args", "context", "dockerfile", "labels", "platforms", "target"})
