@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_rollout.dag_factory import rollout_dag, rollout_task_group
+    from airflow_rollout.dag_factory import OwnTasks, rollout_dag, rollout_task_group
 
-__all__ = ["__version__", "rollout_dag", "rollout_task_group"]
+__all__ = ["OwnTasks", "__version__", "rollout_dag", "rollout_task_group"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "OwnTasks": "airflow_rollout.dag_factory",
     "rollout_dag": "airflow_rollout.dag_factory",
     "rollout_task_group": "airflow_rollout.dag_factory",
 }

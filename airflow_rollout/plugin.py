@@ -9,8 +9,7 @@ from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
-from airflow_rollout.hooks.links import PAGE_PREFIX
-from airflow_rollout.operators.base import ReleaseRecordLink
+from airflow_rollout.hooks.links import PAGE_PREFIX, ReleaseRecordLink
 
 __all__ = ["RolloutPlugin"]
 

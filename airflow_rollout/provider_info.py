@@ -99,7 +99,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "connection-types": [_form(form) for form in CONNECTION_FORMS.values() if form.hook],
-        "extra-links": [f"{modules}.operators.base.ReleaseRecordLink"],
+        "extra-links": [f"{modules}.hooks.links.ReleaseRecordLink"],
         "config": {
             "rollout": {
                 "description": "What every rollout of this Airflow has in common.",

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from airflow_rollout.dag_factory.factory import rollout_dag, rollout_task_group
 from airflow_rollout.dag_factory.group import RolloutTaskGroup
+from airflow_rollout.dag_factory.tasks import OwnTasks
 
-__all__ = ["RolloutTaskGroup", "rollout_dag", "rollout_task_group"]
+__all__ = ["OwnTasks", "RolloutTaskGroup", "rollout_dag", "rollout_task_group"]

@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 
-from airflow_rollout import __version__
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.connection import ConnectionInfo
 from airflow_rollout.wire import HttpRequest
@@ -24,7 +23,7 @@ __all__ = ["base_url", "make_client", "our_error"]
 
 SYSTEM = "connection"
 
-_USER_AGENT = f"airflow-rollout/{__version__}"
+_USER_AGENT = "airflow-rollout"
 
 # First match wins. The words are ours: a foreign text may hold an address with a password.
 _ERRORS: tuple[tuple[type[Exception], type[AdapterError], str], ...] = (

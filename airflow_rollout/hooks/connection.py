@@ -30,6 +30,10 @@ SYSTEM = "connection"
 # Without a bound, a lost answer in the triggerer would hang the gate for ever.
 _AIRFLOW_TIMEOUT_SECONDS = 10.0
 
+# Airflow says "not found" also when it could not ask (its API server is away for a moment), so a
+# missing connection is believed at the third time only.
+_MISSING_PAUSES_SECONDS = (0.3, 0.7)
+
 # Headers whose value opens a door, by the words their names are made of.
 _SECRET_WORDS = ("auth", "cookie", "key", "password", "secret", "token")
 
@@ -67,26 +71,64 @@ def airflow_connections() -> Connect:
 
     async def connect(conn_id: str) -> ConnectionInfo:
         # Imported here: half a second that tools without Airflow must not pay.
-        from airflow.sdk import Connection
-        from airflow.sdk.exceptions import AirflowException
+        from airflow.sdk.exceptions import AirflowNotFoundException
 
+        for pause in _MISSING_PAUSES_SECONDS:
+            try:
+                return await _bounded(conn_id)
+            except AirflowNotFoundException:
+                await asyncio.sleep(pause)
         try:
-            async with asyncio.timeout(_AIRFLOW_TIMEOUT_SECONDS):
-                found = await Connection.async_get(conn_id)
-                extra = await found.aextra_dejson() if found.extra else {}
-        except TimeoutError:
-            raise TransientAdapterError(
-                f"Airflow did not give connection {conn_id!r} within "
-                f"{_AIRFLOW_TIMEOUT_SECONDS:g} s",
-                system=SYSTEM,
-            ) from None
-        except AirflowException as error:
-            raise _missing(conn_id, type(error).__name__) from None
-        info = _info(conn_id, found, extra)
-        await _mask(info)
-        return info
+            return await _bounded(conn_id)
+        except AirflowNotFoundException:
+            raise _missing(conn_id, "Airflow has none") from None
 
     return connect
+
+
+async def _bounded(conn_id: str) -> ConnectionInfo:
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowNotFoundException,
+        AirflowRuntimeError,
+    )
+
+    # Waited for, not cancelled: half a question to Airflow would leave its answer for the next
+    # one to read.
+    asking = asyncio.create_task(_from_airflow(conn_id))
+    done, _ = await asyncio.wait({asking}, timeout=_AIRFLOW_TIMEOUT_SECONDS)
+    what = f"Airflow did not give connection {conn_id!r}"
+    if not done:
+        text = f"{what} within {_AIRFLOW_TIMEOUT_SECONDS:g} s"
+        raise TransientAdapterError(text, system=SYSTEM)
+    try:
+        return asking.result()
+    except AirflowNotFoundException:
+        raise
+    except PermissionError as error:
+        raise PermanentAdapterError(f"{what}: access denied", system=SYSTEM) from error
+    except (AirflowException, AirflowRuntimeError, OSError) as error:
+        text = f"{what}: {type(error).__name__}"
+        raise TransientAdapterError(text, system=SYSTEM) from error
+
+
+async def _from_airflow(conn_id: str) -> ConnectionInfo:
+    from airflow.sdk import Connection
+
+    found = await Connection.async_get(conn_id)
+    extra = await found.aextra_dejson() if found.extra else {}
+    info = ConnectionInfo(
+        conn_id=conn_id,
+        conn_type=found.conn_type or "",
+        host=found.host or "",
+        port=found.port,
+        schema=found.schema or "",
+        login=found.login or "",
+        password=found.password or "",
+        extra=extra if isinstance(extra, dict) else {},
+    )
+    await _mask(info)
+    return info
 
 
 def static_connections(connections: Mapping[str, str | ConnectionInfo]) -> Connect:
@@ -164,19 +206,6 @@ def _hostname(parts: SplitResult) -> str:
     if "/" not in host:
         return host
     return unquote(parts.netloc.rpartition("@")[2].partition(":")[0])
-
-
-def _info(conn_id: str, found: Any, extra: object) -> ConnectionInfo:
-    return ConnectionInfo(
-        conn_id=conn_id,
-        conn_type=found.conn_type or "",
-        host=found.host or "",
-        port=found.port,
-        schema=found.schema or "",
-        login=found.login or "",
-        password=found.password or "",
-        extra=extra if isinstance(extra, dict) else {},
-    )
 
 
 async def _mask(info: ConnectionInfo) -> None:

@@ -7,30 +7,15 @@ import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from airflow.sdk import BaseOperator, BaseOperatorLink, Context
+from airflow.sdk import BaseOperator, Context
 
-from airflow_rollout.hooks.links import LINK_NAME, release_url
+from airflow_rollout.hooks.links import ReleaseRecordLink
 from airflow_rollout.record import Attempt, Event, Key, events_piece, from_piece, to_piece
 from airflow_rollout.spec.model import RolloutSpec
 
-__all__ = ["ReleaseOperator", "ReleaseRecordLink", "owner_of", "run_async"]
+__all__ = ["ReleaseOperator", "owner_of", "run_async"]
 
 T = TypeVar("T")
-
-
-class ReleaseRecordLink(BaseOperatorLink):
-    """The button that leads from a task to the page of its release."""
-
-    name = "Release record"
-
-    @property
-    def xcom_key(self) -> str:
-        """Return the XCom in which Airflow keeps the address."""
-        return f"_link_{LINK_NAME}"
-
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """Return the address of the release's page."""
-        return release_url(ti_key.dag_id, ti_key.run_id)
 
 
 def owner_of(context: Context, group: str) -> str:

@@ -9,7 +9,7 @@ from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_rollout.operators.base import ReleaseRecordLink
+from airflow_rollout.hooks.links import ReleaseRecordLink
 from airflow_rollout.plan import find_step
 from airflow_rollout.record import GatePiece, Key, from_piece
 from airflow_rollout.sensors.rules import refuse_quiet_failure

@@ -9,7 +9,7 @@ from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_rollout.operators.base import ReleaseRecordLink
+from airflow_rollout.hooks.links import ReleaseRecordLink
 from airflow_rollout.plan import GATE_BACKSTOP_SECONDS
 from airflow_rollout.record import Key
 from airflow_rollout.sensors.rules import refuse_quiet_failure

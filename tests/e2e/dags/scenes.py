@@ -1,0 +1,53 @@
+"""One rollout a scene, all on one Traefik, each with a service of its own."""
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
+
+from airflow_rollout import OwnTasks, rollout_dag, rollout_task_group
+
+SAID = {
+    "workload": "endpoints",
+    "workload_options": {"health_path": "/healthz"},
+    "router": "traefik_file",
+    "router_conn_id": "traefik_default",
+    "provider": "scrape",
+    "provider_conn_id": "traefik_metrics",
+    "every": "1s",
+    "dispersion": 1,
+}
+
+for name in (
+    "promoted",
+    "errors",
+    "latency",
+    "crash",
+    "gate-failed",
+    "gate-success",
+    "run-failed",
+    "run-success",
+    "cleared",
+    "task-cleared",
+):
+    rollout_dag("scene.yaml", dag_id=name, router_service=name, **SAID)
+
+rollout_dag("scene.yaml", dag_id="observe", router_service="observe", mode="observe", **SAID)
+
+rollout_dag("native.yaml")
+
+with DAG("pipeline", schedule=None, params={"version": "", "url": "", "interval": ""}):
+    build = EmptyOperator(task_id="build")
+    publish = EmptyOperator(task_id="publish")
+    group = rollout_task_group(
+        "scene.yaml",
+        group_id="release",
+        version="{{ params.version }}",
+        target="{{ params.url }}",
+        interval="{{ params.interval }}",
+        router_service="pipeline",
+        own_tasks=OwnTasks(
+            before_traffic=lambda: EmptyOperator(task_id="smoke_test"),
+            after_step=lambda step: EmptyOperator(task_id=f"load_test_{step.weight}"),
+        ),
+        **SAID,
+    )
+    build >> group >> publish
