@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -17,7 +19,9 @@ from airflow_answers import (
     run_raw,
 )
 
+from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_session import (
+    AirflowSession,
     ApiConflict,
     ApiForbidden,
     ApiNotFound,
@@ -160,6 +164,37 @@ def test_what_is_sent_to_start_a_run_is_what_the_api_demands() -> None:
         "conf": CONF,
         "note": "by CI",
     }
+
+
+def test_an_airflow_on_this_machine_is_asked_without_the_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(RUN).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        with AirflowSession(url, Login(token="mine"), retry_seconds=0) as session:
+            assert AirflowApi(session).run("checkout", "release-v2").state == "running"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_names_are_quoted_in_paths() -> None:

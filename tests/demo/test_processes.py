@@ -125,6 +125,24 @@ def test_orphans_of_a_dead_leader_are_ended(tmp_path: Path) -> None:
         assert alive(pids) == []
 
 
+def test_orphans_too_may_end_in_order(tmp_path: Path) -> None:
+    leader = """
+import os, signal, sys, time
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, lambda *_: (print("orphan ended", flush=True), os._exit(0)))
+    print("ready", flush=True)
+    time.sleep(600)
+time.sleep(600)
+"""
+    with Processes(tmp_path, grace_seconds=20) as processes:
+        child = processes.start("leader", [sys.executable, "-S", "-c", leader])
+        wait_until(lambda: "ready" in child.tail(), what="orphan", timeout_seconds=20)
+        child.send_signal(signal.SIGKILL)
+        child.wait(10)
+        processes.end("leader")
+        assert "orphan ended" in child.tail()
+
+
 def test_a_name_is_free_again_after_its_process_died(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
         first = processes.start("one", [sys.executable, "-S", "-c", "print('first')"])
