@@ -40,8 +40,25 @@ def airflow_cfg(
     One file written before the first component starts: components that find none would each
     write their own secrets. It also loads faster than the file of all defaults.
     """
+    merged = _lab_settings(home, dags, ports, database_url)
+    for section, options in (settings or {}).items():
+        merged.setdefault(section, {}).update(options)
+    config = RawConfigParser()
+    # Doubled percent signs: Airflow reads this file with interpolation.
+    config.read_dict(
+        {
+            section: {option: str(value).replace("%", "%%") for option, value in options.items()}
+            for section, options in merged.items()
+        }
+    )
+    return config
+
+
+def _lab_settings(
+    home: Path, dags: Path, ports: AirflowPorts, database_url: str | None
+) -> dict[str, dict[str, object]]:
     url = f"http://127.0.0.1:{ports.api}"
-    merged: dict[str, dict[str, object]] = {
+    return {
         "core": {
             "dags_folder": dags,
             "executor": "LocalExecutor",
@@ -76,17 +93,6 @@ def airflow_cfg(
         "triggerer": {"job_heartbeat_sec": 2, "triggerer_health_check_threshold": 10},
         "dag_processor": {"refresh_interval": 5},
     }
-    for section, options in (settings or {}).items():
-        merged.setdefault(section, {}).update(options)
-    config = RawConfigParser()
-    # Doubled percent signs: Airflow reads this file with interpolation.
-    config.read_dict(
-        {
-            section: {option: str(value).replace("%", "%%") for option, value in options.items()}
-            for section, options in merged.items()
-        }
-    )
-    return config
 
 
 def component_environment(home: Path, connections: Mapping[str, str]) -> dict[str, str]:

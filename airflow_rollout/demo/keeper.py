@@ -14,6 +14,8 @@ from collections.abc import Iterable
 
 from airflow_rollout.demo.sessions import end_sessions
 
+__all__ = ["keep", "main"]
+
 # Nobody waits for an orderly end any more; long enough for a SIGTERM handler to flush a file.
 _GRACE_SECONDS = 2.0
 
