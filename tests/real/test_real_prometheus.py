@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import pytest
 from conftest import Prometheus, Traefik, backend, request, until
 
+from airflow_rollout.analysis.counts import Ledger
 from airflow_rollout.analysis.parameters import Question
 from airflow_rollout.analysis.readings import CounterSeries, Cumulative, NoData, Reading, Value
 from airflow_rollout.errors import PermanentAdapterError
 from airflow_rollout.hooks.transport import open_send
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.metrics.prometheus import PrometheusProvider
+from airflow_rollout.metrics.scrape import ScrapeProvider
 from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
 from airflow_rollout.traffic.traefik_file import TraefikFileRouter
 from airflow_rollout.wire import Send
@@ -37,6 +39,16 @@ class Service:
     async def request(self, count: int, path: str = "/") -> None:
         await request(self.web_url, count, f"/{self.name}{path}")
 
+    def query(self, question: Question, expression: str | None = None) -> MetricQuery:
+        return MetricQuery(
+            name="m",
+            question=question,
+            router="traefik_file",
+            service=self.name,
+            namespace="prod",
+            expression=expression,
+        )
+
     async def read(
         self,
         question: Question = Question.ERRORS,
@@ -44,10 +56,7 @@ class Service:
         start: float | None = None,
         expression: str | None = None,
     ) -> Reading:
-        query = MetricQuery(
-            name="m", question=question, router="traefik_file", service=self.name,
-            namespace="prod", expression=expression,
-        )  # fmt: skip
+        query = self.query(question, expression)
         window = Window(start=self.started if start is None else start, end=time.time())
         return await PrometheusProvider().read(query, window, self.send)
 
@@ -169,6 +178,41 @@ def test_no_sample_from_before_the_window_is_read(scraped: Scraped) -> None:
         assert grown(reading.canary, later) == (0, 0)
 
     run(scraped, "windowed", test)
+
+
+def test_both_sources_count_every_request_once_while_it_happens(scraped: Scraped) -> None:
+    traefik, _ = scraped
+
+    async def test(service: Service) -> None:
+        async with open_send(traefik.connection, system="scrape") as page_send:
+            ledgers = {"scrape": Ledger(), "prometheus": Ledger()}
+            totals = {name: [0, 0, 0, 0] for name in ledgers}
+
+            async def poll(looks_back: float) -> None:
+                window = Window(start=time.time() - looks_back, end=time.time())
+                query = service.query(Question.ERRORS)
+                readings = {
+                    "scrape": await ScrapeProvider().read(query, window, page_send),
+                    "prometheus": await PrometheusProvider().read(query, window, service.send),
+                }
+                for name, reading in readings.items():
+                    assert isinstance(reading, Cumulative)
+                    interval = ledgers[name].feed(reading)
+                    assert ledgers[name].problem == ""
+                    if interval is not None:
+                        arms = (interval.canary, interval.stable)
+                        counts = [n for arm in arms for n in (arm.requests, arm.bad[0])]
+                        totals[name] = [a + b for a, b in zip(totals[name], counts, strict=True)]
+
+            await poll(1.0)
+            for turn in range(12):
+                await service.request(10, "/fail" if turn % 3 == 2 else "/")
+                await poll(3.0)
+            await service.scraped_since(time.time())
+            await poll(5.0)
+            assert totals == {name: [60, 20, 60, 20] for name in ledgers}
+
+    run(scraped, "ledger", test)
 
 
 def test_queries_of_ones_own(scraped: Scraped) -> None:
