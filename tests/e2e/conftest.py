@@ -1,0 +1,51 @@
+"""One lab for all scenes: a real Airflow, a real Traefik, real services under real load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from scene import DAGS, Scene
+from scenes import SCENES
+
+from airflow_rollout.demo.lab import Lab
+
+# Scenes wait far more than they compute, but two cores carry all of their load.
+_AT_ONCE = 4
+
+Stage = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def lab(need_binary: Callable[[str], object]) -> Iterator[Lab]:
+    need_binary("traefik")
+    settings = {"rollout": {"live_seconds": 1}, "core": {"parallelism": 8}}
+    with Lab(sorted(SCENES), dags=DAGS, settings=settings) as lab:
+        for name in SCENES:
+            lab.airflow.wait_for_dag(name)
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def stage(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Play all scenes that the chosen tests need, side by side, and give what came of one."""
+    needed = {
+        mark.args[0]
+        for item in request.session.items
+        for mark in item.iter_markers("scene")
+    }  # fmt: skip
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        plays: dict[str, Future[dict[str, Any]]] = {
+            name: pool.submit(SCENES[name], Scene(lab, name)) for name in sorted(needed)
+        }
+        yield lambda name: plays[name].result()
+
+
+@pytest.fixture
+def played(stage: Stage, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return what came of the scene that the test is marked with."""
+    mark = request.node.get_closest_marker("scene")
+    assert mark is not None, "this test names no scene"
+    return stage(mark.args[0])
