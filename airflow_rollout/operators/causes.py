@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,23 @@ from airflow_rollout.spec.model import RolloutSpec
 
 __all__ = ["Cause", "collect_pieces", "find_cause", "task_states"]
 
-_KEYS = (Key.ATTEMPT, Key.STEP, Key.GATE, Key.EVENTS, Key.END)
+_ALL_KEYS = (Key.ATTEMPT, Key.STEP, Key.GATE, Key.EVENTS, Key.END)
+
+# What the factory's tasks push, by the last part of their id. Asking for what is not there costs
+# Airflow as much as an answer, and a line in its log.
+_KEYS_OF = {
+    "prepare": (Key.ATTEMPT, Key.EVENTS),
+    "deploy": (Key.EVENTS,),
+    "ready": (Key.EVENTS,),
+    "promote": (Key.STEP, Key.EVENTS),
+    "gate": (Key.GATE, Key.EVENTS),
+    "promotion": (Key.END, Key.EVENTS),
+    "rollback": (Key.END, Key.EVENTS),
+    "ensure_safe": (Key.END, Key.EVENTS),
+}
+
+# States of tasks that have pushed nothing.
+_SILENT = frozenset({"", "none", "upstream_failed", "skipped", "removed", "scheduled", "queued"})
 
 # A gate that ended this close to its backstop was ended by it, not by a person.
 _BACKSTOP_SLACK_SECONDS = 20.0
@@ -39,12 +55,16 @@ class Cause:
     reason: str
 
 
-def collect_pieces(context: Context, task_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the pieces that tasks of this run have pushed."""
+def collect_pieces(
+    context: Context, task_ids: Iterable[str], states: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return the pieces that tasks of this run have pushed; `states` tells which ran."""
     ti = context["ti"]
     pieces: dict[str, dict[str, Any]] = {}
     for task_id in task_ids:
-        for key in _KEYS:
+        if states.get(task_id, "") in _SILENT:
+            continue
+        for key in _KEYS_OF.get(task_id.rpartition(".")[2], _ALL_KEYS):
             value = ti.xcom_pull(task_ids=task_id, key=key.value, map_indexes=-1)
             if value is not None:
                 pieces.setdefault(task_id, {})[key.value] = value
@@ -61,8 +81,9 @@ def task_states(context: Context) -> dict[str, str]:
 def find_cause(context: Context, spec: RolloutSpec, told_by: Sequence[str], log: Any) -> Cause:
     """Return why this run is going back; a question to Airflow that fails makes it less exact."""
     try:
-        failed = [task for task, state in task_states(context).items() if state == "failed"]
-        pieces = collect_pieces(context, told_by)
+        states = task_states(context)
+        failed = [task for task, state in states.items() if state == "failed"]
+        pieces = collect_pieces(context, told_by, states)
         return explain(spec, failed, pieces, now=time.time())
     except Exception:
         log.exception("could not find out why")

@@ -69,8 +69,9 @@ class EnsureSafeOperator(WayBack):
         """Push the whole record of this release; its failure changes nothing of the end."""
         try:
             ti = context["ti"]
-            ours = [task.task_id for task in context["dag"].tasks if hasattr(task, "spec")]
-            record = assemble(collect_pieces(context, ours), dag_id=ti.dag_id, run_id=ti.run_id)
+            told_by = (*self.told_by, self.task_id)
+            pieces = collect_pieces(context, told_by, task_states(context))
+            record = assemble(pieces, dag_id=ti.dag_id, run_id=ti.run_id)
             if record is not None:
                 ti.xcom_push(key=Key.RECORD.value, value=record.to_builtins())
         except Exception:
