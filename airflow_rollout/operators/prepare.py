@@ -11,7 +11,12 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_rollout.analysis.readings import ReadFailure
-from airflow_rollout.errors import PermanentAdapterError, RolloutError, SpecError
+from airflow_rollout.errors import (
+    PermanentAdapterError,
+    RolloutError,
+    SpecError,
+    TransientAdapterError,
+)
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, open_release
 from airflow_rollout.hooks.systems import Systems, open_systems
@@ -120,9 +125,9 @@ async def _preflight(systems: Systems, spec: RolloutSpec, now: float) -> None:
     window = Window(start=now - _LOOKBACK_SECONDS, end=now)
     for name, reading in (await systems.read_metrics(spec.judge.metrics, window)).items():
         if isinstance(reading, ReadFailure):
-            raise PermanentAdapterError(
-                f"metric {name} cannot be read: {reading.reason}", system=spec.source.provider
-            )
+            kind = TransientAdapterError if reading.transient else PermanentAdapterError
+            message = f"metric {name} cannot be read: {reading.reason}"
+            raise kind(message, system=spec.source.provider)
 
 
 def _number(text: str, path: str) -> float | None:

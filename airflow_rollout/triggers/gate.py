@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -96,6 +97,8 @@ class GateTrigger(BaseTrigger):
             interval_seconds=start.attempt.interval_seconds, dispersion=start.attempt.dispersion
         )
         step = _step(spec, self.step_id)
+        # Beside the judging: a slow Airflow must not keep the gate from its first look.
+        linking = asyncio.create_task(self._link(notebook, ref))
         async with open_systems(spec, airflow_connections()) as systems:
             watch = TrafficWatch(
                 systems,
@@ -118,6 +121,7 @@ class GateTrigger(BaseTrigger):
             )
             piece = await loop.run()
         await self._last_words(notebook, ref, piece)
+        await linking
         return piece.judgement.verdict is Verdict.PASS
 
     async def _start(self, ref: TaskRef) -> StepStart:
@@ -141,12 +145,17 @@ class GateTrigger(BaseTrigger):
         return start.state
 
     async def _last_words(self, notebook: XComNotebook, ref: TaskRef, piece: GatePiece) -> None:
-        """Leave the timeline and the link; their failure changes nothing of the verdict."""
+        """Leave the timeline; its failure changes nothing of the verdict."""
         try:
             await notebook.save_events(_events(ref, piece))
-            await notebook.save_link(LINK_NAME, release_url(ref.dag_id, ref.run_id))
         except Exception:
             self.log.exception("could not save the timeline")
+
+    async def _link(self, notebook: XComNotebook, ref: TaskRef) -> None:
+        try:
+            await notebook.save_link(LINK_NAME, release_url(ref.dag_id, ref.run_id))
+        except Exception:
+            self.log.exception("could not save the link to the release's page")
 
     async def _explain(self, error: Exception) -> None:
         try:

@@ -96,11 +96,14 @@ class XComNotebook:
 
     async def _push(self, key: str, value: Any) -> None:
         ref = self._ref
-        await BaseXCom.aset(
-            key=key,
-            value=value,
-            dag_id=ref.dag_id,
-            task_id=ref.task_id,
-            run_id=ref.run_id,
-            map_index=ref.map_index,
+        await asyncio.wait_for(
+            BaseXCom.aset(
+                key=key,
+                value=value,
+                dag_id=ref.dag_id,
+                task_id=ref.task_id,
+                run_id=ref.run_id,
+                map_index=ref.map_index,
+            ),
+            _AIRFLOW_TIMEOUT_SECONDS,
         )
