@@ -5,7 +5,8 @@ comment, the record. Weight and record change with one atomic replace under a lo
 file is still what was read: that makes this router a conditional one.
 The file is always rendered from the model, never edited. What a person changed in it by hand
 counts when it is read (the weight and the servers that Traefik serves are the truth), and is gone
-with the next write.
+with the next write. If the rest of the file cannot be read, its canary is shown as one that no
+release brought: gates then stop, and the write that stops them makes the file whole.
 
 What Traefik does, as measured with 3.7:
 
@@ -119,7 +120,7 @@ class TraefikFileRouter:
     async def read(self, send: Send) -> TrafficSplit | None:
         """Return the record with the weight and servers that the file really has.
 
-        :raises PermanentAdapterError: the file is broken, or it is not ours.
+        :raises PermanentAdapterError: the file has no record that can be read, or another's.
         """
         content = await self._content(send)
         return None if content is None else self._parse(content)
@@ -208,15 +209,25 @@ class TraefikFileRouter:
 
     def _parse(self, content: bytes) -> TrafficSplit:
         record = self._record(content)
-        services = self._services(content)
+        try:
+            return self._as_served(record, self._services(content))
+        except PermanentAdapterError as error:
+            if record.canary is None:
+                return record
+            # Refusing to read would also refuse the write that puts the traffic back. This canary
+            # is nobody's: nothing rises any more, and an abort replaces the file.
+            version = f"{record.canary.version} in a damaged file ({error.message})"
+            return replace(record, canary=replace(record.canary, version=version))
+
+    def _as_served(self, record: TrafficSplit, services: dict[str, Any]) -> TrafficSplit:
         weighted = services.get(self._service)
         # A service that is no longer in the file gets no request at all, so its canary has none.
         weights = _weights(weighted.get("weighted") if isinstance(weighted, dict) else None)
         return replace(
             record,
             weight=self._share(weights),
-            stable=self._served(record.stable, services.get(f"{self._service}-stable")),
-            canary=self._served(record.canary, services.get(f"{self._service}-canary")),
+            stable=_served(record.stable, services.get(f"{self._service}-stable")),
+            canary=_served(record.canary, services.get(f"{self._service}-canary")),
         )
 
     def _record(self, content: bytes) -> TrafficSplit:
@@ -240,8 +251,7 @@ class TraefikFileRouter:
             mark = getattr(error, "problem_mark", None)
             line = f" (line {mark.line + 1})" if mark is not None else ""
             raise self._unusable(
-                f"it is no YAML{line}: Traefik goes on with what it loaded last, for all its "
-                "files; mend the file or put its last version back"
+                f"no YAML{line}: Traefik goes on with what it loaded last, for all its files"
             ) from None
         http = data.get("http") if isinstance(data, dict) else None
         services = http.get("services") if isinstance(http, dict) else None
@@ -252,16 +262,6 @@ class TraefikFileRouter:
         total = sum(weights.values())
         canary = weights.get(f"{self._service}-canary", 0)
         return math.ceil(100 * canary / total) if total else 0
-
-    @staticmethod
-    def _served(arm: Arm | None, service: object) -> Arm | None:
-        """Return the arm with the servers the file gives it; the model's own if it gives none."""
-        urls = _server_list(service)
-        if arm is None or not urls:
-            return arm
-        known = [url.strip().rstrip("/") for url in arm.target.split(",")]
-        same = [url.rstrip("/") for url in urls] == known
-        return arm if same else replace(arm, target=join_targets(urls))
 
     def _unusable(self, why: str) -> PermanentAdapterError:
         return PermanentAdapterError(f"{self.file_name}: {why}", system=SYSTEM)
@@ -289,6 +289,16 @@ def _weights(weighted: object) -> dict[str, int]:
             raise PermanentAdapterError(f"unreadable weight in {entry!r}", system=SYSTEM)
         weights[name.removesuffix("@file")] = weight
     return weights
+
+
+def _served(arm: Arm | None, service: object) -> Arm | None:
+    """Return the arm with the servers the file gives it; the model's own if it gives none."""
+    target = join_targets(_server_list(service))
+    if arm is None or not target:
+        return arm
+    urls = server_urls(target, schemes=_SCHEMES, system=SYSTEM)
+    own = server_urls(arm.target, schemes=_SCHEMES, system=SYSTEM)
+    return arm if urls == own else replace(arm, target=join_targets(urls))
 
 
 def _server_list(service: object) -> list[str]:

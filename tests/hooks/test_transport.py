@@ -8,6 +8,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,22 @@ def test_credentials_headers_path_and_params_reach_the_connections_server() -> N
         assert f"Basic {base64.b64encode(b'me:pw').decode()}" in head
         assert "hidden" not in head
         assert "user-agent: airflow-rollout" in head.lower()
+
+    run(test)
+
+
+def test_a_login_in_the_host_and_headers_as_text_work_too() -> None:
+    async def test() -> None:
+        async with serving() as server:
+            info = conn(
+                host=f"http://me:hunter2@127.0.0.1:{server.port}",
+                extra={"headers": '{"X-Scope-OrgID": "team"}'},
+            )
+            await get(info)
+            assert f"Basic {base64.b64encode(b'me:hunter2').decode()}" in server.heads[0]
+            assert "team" in server.heads[0]
+            gone = replace(info, host="http://me:hunter2@127.0.0.1:1")
+        assert "hunter2" not in await failing(gone, TransientAdapterError)
 
     run(test)
 
@@ -333,7 +350,13 @@ def test_a_client_certificate_is_shown_to_a_server_that_asks(certificate: Path) 
 
 
 @pytest.mark.parametrize(
-    "extra", [{"verify": "/no/such/ca.pem"}, {"cert": "/no/such/cert.pem"}, {"headers": 5}]
+    "extra",
+    [
+        {"verify": "/no/such/ca.pem"},
+        {"cert": "/no/such/cert.pem"},
+        {"headers": 5},
+        {"headers": "no json"},
+    ],
 )
 def test_a_connection_with_unusable_extras_says_so(extra: dict[str, Any]) -> None:
     async def test() -> None:

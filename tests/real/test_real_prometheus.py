@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
-from conftest import Prometheus, Traefik, backend, request, until
+from real_servers import Prometheus, Traefik, backend, request, until
 
 from airflow_rollout.analysis.counts import Ledger
 from airflow_rollout.analysis.parameters import Question

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from conftest import Traefik, backend, request, until
+from real_servers import Traefik, backend, request, until
 
 from airflow_rollout.analysis.parameters import Question
 from airflow_rollout.analysis.readings import CounterPoint, CounterSeries, Cumulative

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_rollout.errors import PermanentAdapterError, SpecError, TransientAdapterError
-from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
+from airflow_rollout.release import (
+    Action,
+    Arm,
+    ReleaseState,
+    Token,
+    TrafficSplit,
+    decide_abort,
+    decide_raise,
+    is_expected,
+)
 from airflow_rollout.traffic.base import Feature, WriteConflict
 from airflow_rollout.traffic.traefik_file import TraefikFileRouter
 from airflow_rollout.wire import (
@@ -290,10 +299,42 @@ def test_a_service_that_was_cut_out_serves_nothing() -> None:
     assert read(record) == replace(SPLIT, weight=0)
 
 
-@pytest.mark.parametrize("weight", ["-5", '"10"', "1.5", "true", "[]"])
-def test_a_weight_that_is_none_is_refused(weight: str) -> None:
-    with pytest.raises(PermanentAdapterError, match="weight"):
-        edited("weight: 10\n", f"weight: {weight}\n")
+DAMAGE = [
+    ("weight: 10\n", "weight: -5\n"),
+    ("weight: 10\n", 'weight: "10"\n'),
+    ("weight: 10\n", "weight: 1.5\n"),
+    ("weight: 10\n", "weight: true\n"),
+    ('- url: "http://10.0.0.1:80"', '- url: "http://10.0.0.1:80/base"'),
+    ('- url: "http://10.0.0.2:80"', "- url: 5"),
+    ("  services:\n", "  services: [\n"),
+    ("http:\n", "http: {{ .Env }}\n"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), DAMAGE)
+def test_a_damaged_file_stops_its_release_and_is_made_whole_by_the_stop(old: str, new: str) -> None:
+    text = ROUTER.render(SPLIT).decode()
+    assert old in text
+    directory = Directory(text.replace(old, new, 1).encode())
+    found = asyncio.run(ROUTER.read(directory))
+    assert found is not None
+    assert "damaged" in is_expected(found, token=TOKEN, canary=V2, weight=10)
+    refused = decide_raise(found, token=TOKEN, canary=V2, weight=20, previous_weight=10)
+    assert refused.action is Action.REFUSE
+    stop = decide_abort(found, epoch="e1", owner=TOKEN.owner, reason="stopped").split
+    assert stop is not None
+    asyncio.run(ROUTER.write(stop, found, directory))
+    assert directory.content is not None
+    weights = yaml.safe_load(directory.content)["http"]["services"]["app"]["weighted"]["services"]
+    assert [w["weight"] for w in weights] == [100, 0]
+    after = read(directory.content)
+    assert after is not None
+    assert (after.weight, after.state, after.stable) == (0, ReleaseState.SEALED, V1)
+
+
+def test_a_damaged_file_of_a_released_version_is_its_record() -> None:
+    released = replace(SPLIT, stable=V2, canary=None, weight=0, state=ReleaseState.RELEASED)
+    assert read(ROUTER.render(released) + b"  - [\n") == released
 
 
 @pytest.mark.parametrize(
@@ -302,7 +343,6 @@ def test_a_weight_that_is_none_is_refused(weight: str) -> None:
         (b"", "0 records"),
         (b"http: {}\n", "0 records"),
         (ROUTER.render(SPLIT) * 2, "2 records"),
-        (ROUTER.render(SPLIT) + b"  - [\n", r"no YAML \(line"),
         (ROUTER.render(SPLIT).replace(b'"schema": 1', b'"schema": 2'), "another version"),
         (ROUTER.render(SPLIT).replace(b'"epoch"', b'"epic"'), "damaged"),
         (ROUTER.render(SPLIT).replace(b'{"schema"', b"{schema"), "damaged"),
