@@ -1,0 +1,158 @@
+"""The command line of the benchmarks: which parts, how often, where the values go."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import airflow_rollout
+from airflow_rollout.demo.processes import ending_on_sigterm
+from benchmarks import imports, judge
+from benchmarks.releases import part as releases
+from benchmarks.report import PartReport
+
+__all__ = ["PARTS", "main", "parse"]
+
+PARTS = (imports.PART, judge.PART, releases.PART)
+_INTERRUPTED = 130
+# A table in a log is as wide as it needs to be.
+_WIDTH = 140
+_MEASURED, _FAULTY = 0, 1
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the arguments; numbers that were not given are those of a full or a quick run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=(
+            "Measure what the project promises. Exit code 0: everything was measured and every "
+            "release ended as it should; 1: something did not. A figure that misses what was "
+            "wanted is shown as missed and changes no exit code: times depend on the machine."
+        ),
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", type=_part, default=list(PARTS),
+                        help=f"{', '.join(PARTS)}; all of them when none is named")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="two of each, in a few minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there too")
+    runs = parser.add_argument_group("imports and judge")
+    runs.add_argument("--runs", type=_positive, help="fresh interpreters, releases a rate (5)")
+    runs.add_argument("--updates", type=_positive, help="seconds of a judged release (600)")
+    lab = parser.add_argument_group("releases")
+    lab.add_argument("--count", type=_whole, help="releases of each bad version (10)")
+    lab.add_argument("--good", type=_whole, help="releases of good versions (20)")
+    lab.add_argument("--rate", type=_positive, default=100, help="requests a second (100)")
+    options = parser.parse_args(argv)
+    usual = {"runs": 5, "updates": 600, "count": 10, "good": 20}
+    if options.quick:
+        usual = {"runs": 2, "updates": 120, "count": 2, "good": 2}
+    for name, value in usual.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the parts in their order, show each when it is done, and return the exit code."""
+    options = parse(argv)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+    reports: list[PartReport] = []
+    started = time.time()
+    with ending_on_sigterm():
+        interrupted = _run_parts(options, console, reports)
+    if interrupted:
+        console.print("\ninterrupted; everything that was started has ended")
+    if options.json is not None:
+        _write(options, reports, started=started, interrupted=interrupted)
+    if interrupted:
+        return _INTERRUPTED
+    return _FAULTY if any(report.faults for report in reports) else _MEASURED
+
+
+def _run_parts(options: argparse.Namespace, console: Console, reports: list[PartReport]) -> bool:
+    """Fill `reports` and tell whether somebody ended it early."""
+    try:
+        for name, run in _parts(options, console).items():
+            if name in options.parts:
+                reports.append(_measured(name, run))
+                reports[-1].show(console)
+                if reports[-1].interrupted:
+                    return True
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _parts(options: argparse.Namespace, console: Console) -> dict[str, Callable[[], PartReport]]:
+    return {
+        imports.PART: lambda: imports.run(console, runs=options.runs),
+        judge.PART: lambda: judge.run(console, runs=options.runs, updates=options.updates),
+        releases.PART: lambda: releases.run(
+            console, count=options.count, good=options.good, rate=options.rate
+        ),
+    }
+
+
+def _measured(name: str, run: Callable[[], PartReport]) -> PartReport:
+    """Run one part; what ends it early is a fault of its report and not the end of the others."""
+    try:
+        return run()
+    except Exception as error:
+        text = f"{name} could not be measured: {error or type(error).__name__}"
+        return PartReport(part=name, title=name, figures=(), faults=(text,))
+
+
+def _write(
+    options: argparse.Namespace, reports: list[PartReport], *, started: float, interrupted: bool
+) -> None:
+    content = {
+        "version": airflow_rollout.__version__,
+        "quick": options.quick,
+        "interrupted": interrupted,
+        "started_at": started,
+        "seconds": round(time.time() - started, 1),
+        "machine": _machine(),
+        "parts": {report.part: report.to_builtins() for report in reports},
+    }
+    options.json.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _machine() -> dict[str, Any]:
+    load = os.getloadavg() if hasattr(os, "getloadavg") else ()
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "load_average": [round(value, 2) for value in load],
+    }
+
+
+def _part(text: str) -> str:
+    if text not in PARTS:
+        raise argparse.ArgumentTypeError(f"no part {text!r}; there are {', '.join(PARTS)}")
+    return text
+
+
+def _positive(text: str) -> int:
+    if (value := _whole(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _whole(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return value
