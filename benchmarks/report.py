@@ -128,7 +128,7 @@ def shown(value: float, unit: str) -> str:
 
 
 def _table(title: str, figures: Sequence[Figure]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", 
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("", no_wrap=True)
     table.add_column("figure", overflow="fold")
     table.add_column("unit")
