@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from airflow_rollout.analysis.parameters import Metric
 from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading
 from airflow_rollout.errors import AdapterError, TransientAdapterError
+from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.transport import open_send, single_flight
 from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
-from airflow_rollout.metrics.registry import make_provider
 from airflow_rollout.release import Arm, TrafficSplit
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
 from airflow_rollout.traffic.base import Router
-from airflow_rollout.traffic.registry import make_router
 from airflow_rollout.wire import Send
 from airflow_rollout.workloads.base import Workload
-from airflow_rollout.workloads.registry import make_workload
 
 __all__ = ["Systems", "open_systems"]
 
@@ -102,13 +100,11 @@ class Systems:
 async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Systems]:
     """Yield what a spec names, connected; credentials are read once, here.
 
-    :raises SpecError: an unknown adapter or option.
+    :raises SpecError: what `make_adapters` refuses.
     :raises PermanentAdapterError: a missing connection.
     :raises TransientAdapterError: Airflow did not give a connection in time.
     """
-    router = make_router(spec.traffic, namespace=spec.namespace)
-    workload = make_workload(spec.workload)
-    provider = make_provider(spec.source)
+    adapters = make_adapters(spec)
     # One after the other: in the triggerer all questions to Airflow share one channel.
     traffic_info = await connect(spec.traffic.conn_id)
     same = spec.source.conn_id == spec.traffic.conn_id
@@ -119,9 +115,9 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
         open_send(None, system=spec.workload.kind) as workload_send,
     ):
         yield Systems(
-            router=router,
-            workload=workload,
-            provider=provider,
+            router=adapters.router,
+            workload=adapters.workload,
+            provider=adapters.provider,
             router_send=router_send,
             workload_send=workload_send,
             provider_send=provider_send,

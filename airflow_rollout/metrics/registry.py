@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from airflow_rollout.analysis.parameters import Metric, Question
 from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.base import MetricProvider
 from airflow_rollout.metrics.prometheus import PrometheusProvider
+from airflow_rollout.metrics.query_sets import QUERY_SETS
 from airflow_rollout.metrics.scrape import ScrapeProvider
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.spec.options import option_number, read_options
 
-__all__ = ["PROVIDERS", "make_provider"]
+__all__ = ["PROVIDERS", "QUERYABLE", "check_metric", "make_provider"]
 
 ProviderFactory = Callable[[MetricSource], MetricProvider]
 
@@ -60,6 +62,34 @@ PROVIDERS: dict[str, ProviderFactory] = {
     "prometheus": _prometheus,
     "scrape": _scrape,
 }
+
+# Those that answer queries in their own language; the others know their built-in questions only.
+QUERYABLE = frozenset({"prometheus"})
+
+
+def check_metric(metric: Metric, *, provider: str, router: str) -> None:
+    """Refuse a metric that its provider can never answer.
+
+    :raises SpecError: naming the metric and what would work.
+    """
+    path = f"metrics[{metric.name}]"
+    if metric.query is not None:
+        if provider not in QUERYABLE:
+            raise SpecError(
+                f"{provider} answers no queries",
+                path=f"{path}.query",
+                found=metric.query,
+                allowed=f"provider {' or '.join(sorted(QUERYABLE))}, or a built-in metric",
+            )
+        return
+    if metric.question is Question.VALUE:
+        raise SpecError("needs a query", path=path, allowed="a built-in metric, or a query")
+    if router not in QUERY_SETS:
+        raise SpecError(
+            f"{router} has no built-in queries",
+            path=path,
+            allowed=f"a query, or router {', '.join(QUERY_SETS)}",
+        )
 
 
 def make_provider(source: MetricSource) -> MetricProvider:

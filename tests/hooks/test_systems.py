@@ -15,6 +15,7 @@ import pytest
 from airflow_rollout.analysis.parameters import JudgeParams, Metric, Question, Semantics
 from airflow_rollout.analysis.readings import Cumulative, ReadFailure
 from airflow_rollout.errors import PermanentAdapterError, SpecError
+from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect, ConnectionInfo, static_connections
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.metrics.base import Window
@@ -38,7 +39,7 @@ SPEC = RolloutSpec(
     steps=(Step(weight=10, hold_seconds=5.0),),
     verify_seconds=5.0,
     judge=JudgeParams(
-        semantics=Semantics.NATIVE, metrics=METRICS, interval_seconds=5.0, failure_limit=3
+        semantics=Semantics.NATIVE, metrics=METRICS[:2], interval_seconds=5.0, failure_limit=3
     ),
 )
 SPLIT = TrafficSplit(
@@ -202,6 +203,13 @@ def test_one_connection_for_router_and_metrics_is_asked_for_once(tmp_path: Path)
         assert asked == ["router"]
 
     asyncio.run(test())
+
+
+def test_adapters_are_checked_without_asking_anybody_and_the_file_is_named() -> None:
+    assert make_adapters(SPEC).router.features
+    judge = replace(SPEC.judge, metrics=METRICS)
+    with pytest.raises(SpecError, match=r"^app\.yaml: metrics\[mine\]"):
+        make_adapters(replace(SPEC, judge=judge, file="app.yaml"))
 
 
 @pytest.mark.parametrize(

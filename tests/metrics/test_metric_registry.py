@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from airflow_rollout.analysis.parameters import Metric, Question
 from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.query_sets import QUERY_SETS
-from airflow_rollout.metrics.registry import PROVIDERS, make_provider
+from airflow_rollout.metrics.registry import PROVIDERS, QUERYABLE, check_metric, make_provider
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.traffic.registry import ROUTERS
 
@@ -40,6 +42,37 @@ def test_an_unknown_provider_names_the_known_ones() -> None:
 def test_a_timeout_out_of_bounds_is_refused(value: str) -> None:
     with pytest.raises(SpecError, match=r"source\.timeout"):
         make_provider(source("scrape", ("timeout", value)))
+
+
+VALUE = Metric(name="queue", question=Question.VALUE, query="sum(queue_length)")
+ERRORS = Metric(name="errors", question=Question.ERRORS)
+
+
+def test_what_a_provider_can_answer_passes() -> None:
+    check_metric(ERRORS, provider="scrape", router="traefik_file")
+    check_metric(ERRORS, provider="prometheus", router="traefik_file")
+    check_metric(VALUE, provider="prometheus", router="anything")
+
+
+@pytest.mark.parametrize(
+    ("metric", "provider", "router", "words"),
+    [
+        (VALUE, "scrape", "traefik_file", "answers no queries.*provider prometheus"),
+        (replace(ERRORS, query="up"), "scrape", "traefik_file", "answers no queries"),
+        (replace(VALUE, query=None), "prometheus", "traefik_file", "needs a query"),
+        (ERRORS, "prometheus", "istio", "no built-in queries.*traefik_file"),
+    ],
+)
+def test_what_a_provider_can_never_answer_is_refused(
+    metric: Metric, provider: str, router: str, words: str
+) -> None:
+    with pytest.raises(SpecError, match=words) as caught:
+        check_metric(metric, provider=provider, router=router)
+    assert metric.name in str(caught.value)
+
+
+def test_providers_that_answer_queries_are_providers() -> None:
+    assert set(PROVIDERS) >= QUERYABLE
 
 
 def test_matchers_that_would_break_out_of_the_selector_are_refused() -> None:
