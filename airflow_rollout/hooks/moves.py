@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -118,14 +117,15 @@ async def persist(
     For going back to safety only: every error is repeated, permanent ones too, since a permission
     that was taken away may be given back while the release waits.
     """
-    end = time.monotonic() + seconds
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             return await action()
         except Exception as error:
             on_error(str(error) if isinstance(error, RolloutError) else repr(error))
-            if time.monotonic() + pause > end:
+            if loop.time() + pause > end:
                 raise
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -136,7 +136,8 @@ async def wait_live(systems: Systems, weight: int, *, seconds: float) -> None:
 
     :raises TransientAdapterError: it was not seen within `seconds`.
     """
-    end = time.monotonic() + seconds
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
     seen = "nothing"
     while True:
         try:
@@ -147,7 +148,7 @@ async def wait_live(systems: Systems, weight: int, *, seconds: float) -> None:
             if live is None or live == weight:
                 return
             seen = f"{live} %"
-        if time.monotonic() > end:
+        if loop.time() > end:
             raise TransientAdapterError(
                 f"the record says {weight} %, the data plane shows {seen}", system="router"
             )
