@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ import pytest
 _REQUIRE_REAL = "ROLLOUT_REQUIRE_REAL"
 
 NeedBinary = Callable[[str], Path]
+
+# Tests neither read nor write the Airflow of whoever runs them. Set before anything imports it.
+_AIRFLOW_HOME = tempfile.mkdtemp(prefix="rollout-tests-")
+os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME
 
 
 def find_binary(name: str) -> Path | None:
@@ -39,6 +44,11 @@ def need_binary() -> NeedBinary:
         pytest.skip(f"{name} is not installed")
 
     return need
+
+
+def pytest_unconfigure() -> None:
+    """Remove what Airflow wrote on being imported."""
+    shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
