@@ -117,7 +117,12 @@ class AirflowLab:
         self.close()
 
     def start_all(self) -> None:
-        """Write the configuration, prepare the database and start the four components."""
+        """Prepare and start the four components."""
+        self.prepare()
+        self.start_components()
+
+    def prepare(self) -> None:
+        """Write the configuration and make the database."""
         self.home.mkdir(parents=True, exist_ok=True)
         config = airflow_cfg(
             self.home,
@@ -132,6 +137,9 @@ class AirflowLab:
         with _private(self.home / "passwords.json").open("w") as file:
             json.dump({self.user: self.password}, file)
         self.migrate()
+
+    def start_components(self) -> None:
+        """Start the four components; they are ready some time later, see `wait_ready`."""
         for component in COMPONENTS:
             self.start(component)
 

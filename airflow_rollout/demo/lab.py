@@ -107,11 +107,15 @@ class Lab:
 
     def start(self) -> None:
         """Start router and Airflow; versions and load are started by name."""
+        self.start_router()
+        if self._airflow is not None:
+            self._airflow.start_all()
+
+    def start_router(self) -> None:
+        """Start the router with a way to each service."""
         self.traefik.start()
         for service in self.services:
             self.traefik.write_dynamic(f"route-{service}.yaml", _route(service))
-        if self._airflow is not None:
-            self._airflow.start_all()
 
     def wait_ready(self) -> None:
         """Wait until router and Airflow work."""

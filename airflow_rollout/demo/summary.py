@@ -1,0 +1,134 @@
+"""What stays on the screen: the address, a block for each release, the table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from airflow_rollout.cli.record_view import STYLES
+from airflow_rollout.demo.example import ROLLOUT, FileRules
+from airflow_rollout.demo.result import ReleaseResult, Report
+from airflow_rollout.release import Outcome
+
+__all__ = ["address_panel", "final_table", "outcome_words", "release_block", "table_rows"]
+
+
+def address_panel(url: str, user: str, password: str, router_url: str) -> RenderableType:
+    """Return where to look and how to log in."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row("Airflow UI", Text(url, style="bold"))
+    table.add_row("user", Text(user, style="bold"))
+    table.add_row("password", Text(password, style="bold"))
+    table.add_row("router", Text(f"{router_url}/dashboard/"))
+    return Panel(table, title="Open it while the releases run", title_align="left", expand=False)
+
+
+def outcome_words(result: ReleaseResult) -> Text:
+    """Return the outcome as a coloured word that says it all without its colour."""
+    if result.outcome is None:
+        return Text("did not end", style="bold red")
+    style = STYLES[result.outcome] if not result.problem else "bold red"
+    return Text(result.outcome.value.replace("_", " "), style=style)
+
+
+def release_block(result: ReleaseResult) -> RenderableType:
+    """Return what a release leaves on the screen."""
+    head = Text.assemble(
+        (f"{result.version} ", "bold"), outcome_words(result),
+        f" after {_time(result.took_seconds)}  ({result.fault})",
+    )  # fmt: skip
+    lines: list[RenderableType] = [head, Text(f"  {result.verdict}")]
+    costs = _costs(result)
+    if costs:
+        lines.append(Text(f"  {costs}"))
+    # An address that is broken into two lines can be neither clicked nor copied.
+    lines.append(Text(f"  {result.url}", no_wrap=True, overflow="ignore", style="blue"))
+    if result.problem:
+        lines.append(Text(f"  NOT AS IT SHOULD BE: {result.problem}", style="bold red"))
+    return Group(*lines, Text(""))
+
+
+def final_table(report: Report, rules: FileRules) -> RenderableType:
+    """Return what each release cost, beside what its file costs by interval x threshold alone."""
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False,
+    )  # fmt: skip
+    table.add_column("", no_wrap=True)
+    table.add_column("what was wrong", max_width=18)
+    table.add_column("outcome", max_width=12)
+    for name in (
+        "first bad request to safe",
+        "verdict to safe",
+        "failed requests",
+        "interval x threshold alone (computed)",
+    ):
+        table.add_column(name, justify="right", max_width=12)
+    for result, row in zip(report.releases, table_rows(report.releases), strict=True):
+        name, fault, _, *numbers = row
+        table.add_row(name, fault, _outcome_cell(result), *numbers)
+    return Group(table, Text(""), Text(_note(rules), style="dim"))
+
+
+def table_rows(releases: Sequence[ReleaseResult]) -> list[tuple[str, ...]]:
+    """Return the table's cells as words."""
+    return [
+        (
+            result.version,
+            result.fault,
+            _outcome_cell(result).plain,
+            _time(result.exposure_seconds),
+            _time(result.verdict_to_safe_seconds),
+            _failed(result),
+            _alone(result),
+        )
+        for result in releases
+    ]
+
+
+def _outcome_cell(result: ReleaseResult) -> Text:
+    if result.outcome is not Outcome.PROMOTED:
+        return outcome_words(result)
+    return outcome_words(result).append(f" in {_time(result.took_seconds)}", style="not bold")
+
+
+def _note(rules: FileRules) -> str:
+    return (
+        "safe: no request reaches the canary any more. Computed: what a bad version costs when "
+        f"{ROLLOUT}.yaml is read by interval x threshold alone, {rules.computation}."
+    )
+
+
+def _costs(result: ReleaseResult) -> str:
+    parts = []
+    if result.exposure_seconds is not None:
+        parts.append(f"first bad request to safe {_time(result.exposure_seconds)}")
+    if result.verdict_to_safe_seconds is not None:
+        parts.append(f"verdict to safe {_time(result.verdict_to_safe_seconds)}")
+    if result.requests:
+        parts.append(f"{_failed(result)} of {result.requests} requests failed")
+    return "; ".join(parts)
+
+
+def _failed(result: ReleaseResult) -> str:
+    if result.outcome is None:
+        return "-"
+    if result.slow_requests and result.outcome is not Outcome.PROMOTED:
+        return f"{result.failed_requests} ({result.slow_requests} slow)"
+    return str(result.failed_requests)
+
+
+def _alone(result: ReleaseResult) -> str:
+    seconds = result.interval_alone_seconds
+    return "-" if seconds is None else f"{seconds:g} s"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    # A time below a twentieth of a second would read as none at all.
+    return f"{seconds:.2f} s" if 0 < seconds < 0.1 else f"{seconds:.1f} s"
