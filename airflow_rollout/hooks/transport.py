@@ -6,13 +6,15 @@ Nothing is retried here: every caller is a loop that asks again, and only it kno
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
-from airflow_rollout.errors import AdapterError, PermanentAdapterError
+from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.client import base_url, make_client, our_error
 from airflow_rollout.hooks.connection import ConnectionInfo
 from airflow_rollout.hooks.files import read_file, replace_file
@@ -30,6 +32,11 @@ __all__ = ["open_send", "single_flight"]
 
 # Larger than any sane metrics page or query result; a larger one would stall the triggerer.
 LARGEST_BODY = 32 * 1024 * 1024
+
+# Longer than the wait for a lock and any fsync worth waiting for.
+FILE_SECONDS = 10.0
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -99,18 +106,23 @@ class _Sender:
             return await self._http(request)
         directory = self._directory()
         if isinstance(request, FileRead):
-            content = await asyncio.to_thread(
-                read_file, directory, request.name, system=self._system
-            )
-            return FileContent(content=content)
-        return await asyncio.to_thread(
-            replace_file,
-            directory,
-            request.name,
-            request.content,
-            request.expected,
-            system=self._system,
-        )
+            read = partial(read_file, directory, request.name, system=self._system)
+            return FileContent(content=await self._in_thread(read))
+        change = (request.name, request.content, request.expected)
+        return await self._in_thread(partial(replace_file, directory, *change, system=self._system))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Do file work beside the event loop; a file system that hangs must not hang a gate.
+
+        Work that was given up on may still be done later; its comparison makes that harmless.
+        """
+        try:
+            async with asyncio.timeout(FILE_SECONDS):
+                return await asyncio.to_thread(work)
+        except TimeoutError:
+            raise TransientAdapterError(
+                f"the file system has not answered for {FILE_SECONDS:g} s", system=self._system
+            ) from None
 
     async def _http(self, request: HttpRequest) -> HttpResponse:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
+from airflow_rollout.hooks import transport
 from airflow_rollout.hooks.client import base_url
 from airflow_rollout.hooks.connection import ConnectionInfo
 from airflow_rollout.hooks.transport import open_send, single_flight
@@ -373,6 +375,20 @@ def test_files_are_read_and_replaced_in_the_connections_directory(tmp_path: Path
             assert await send(FileRead(name="a.yaml")) == FileContent(content=b"1")
         assert (tmp_path / "a.yaml").read_bytes() == b"1"
 
+    run(test)
+
+
+def test_a_file_system_that_hangs_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        os.mkfifo(tmp_path / "a.yaml")  # to read a pipe nobody writes to takes for ever
+        async with open_send(conn(extra={"directory": str(tmp_path)}), system="s") as send:
+            with pytest.raises(TransientAdapterError, match="file system"):
+                await send(FileRead(name="a.yaml"))
+        (tmp_path / "a.yaml").open("wb").close()  # lets the reading thread end
+
+    monkeypatch.setattr(transport, "FILE_SECONDS", 0.1)
     run(test)
 
 
