@@ -178,6 +178,7 @@ def _add_safety(
     safety: dict[str, Any] = {
         "spec": spec,
         "group": group,
+        "prepare_task_id": chain.told_by[0],
         "pool": setting("rollback_pool", "default_pool"),
         "priority_weight": _ROLLBACK_PRIORITY,
         "weight_rule": "absolute",

@@ -28,6 +28,7 @@ class EnsureSafeOperator(WayBack):
     :param released_task_id: the leaf that is reached only by a promoted release.
     :param told_by: tasks whose pieces make the release's record.
     :param group: tells the rollouts of one DAG apart.
+    :param prepare_task_id: the task that opens the release; empty where it is not known.
     :param deadline_seconds: how long the way back is tried.
     """
 

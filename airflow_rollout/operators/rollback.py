@@ -15,7 +15,7 @@ from airflow_rollout.hooks.moves import Move, abort, persist, wait_live
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.operators.causes import Cause, find_cause
-from airflow_rollout.record import End, Key
+from airflow_rollout.record import Attempt, End, Key
 from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describe
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.traffic.base import Feature
@@ -24,6 +24,9 @@ __all__ = ["RollbackOperator", "WayBack", "go_back"]
 
 # How long the way back is tried before the run ends as failed_to_roll_back.
 DEADLINE_SECONDS = 3600.0
+
+# How long it is tried where this run has certainly never raised a weight.
+_NEVER_OPENED_SECONDS = 5.0
 
 # After the record says 0, the data plane gets this long to show it before the next try.
 _SEEN_SECONDS = 30.0
@@ -39,6 +42,7 @@ class WayBack(ReleaseOperator):
     :param spec: how the service is released.
     :param told_by: tasks whose pieces tell why the release ended; never what to do.
     :param group: tells the rollouts of one DAG apart.
+    :param prepare_task_id: the task that opens the release; empty where it is not known.
     :param deadline_seconds: how long the way back is tried.
     """
 
@@ -48,12 +52,14 @@ class WayBack(ReleaseOperator):
         spec: RolloutSpec,
         told_by: Sequence[str] = (),
         group: str = "",
+        prepare_task_id: str = "",
         deadline_seconds: float = DEADLINE_SECONDS,
         **kwargs: Any,
     ) -> None:
         super().__init__(spec=spec, **kwargs)
         self.told_by = tuple(told_by)
         self.group = group
+        self.prepare_task_id = prepare_task_id
         self.deadline_seconds = deadline_seconds
         # The deadline above bounds this task; a timeout from default_args would cut the way back.
         self.execution_timeout = None
@@ -67,22 +73,43 @@ class WayBack(ReleaseOperator):
 
         :raises RolloutError: the deadline passed; said loudly and recorded before.
         """
+        never_opened = self._never_opened(context)
+        seconds = _NEVER_OPENED_SECONDS if never_opened else self.deadline_seconds
         try:
-            return run_async(self._until_safe(self.release_owner(context), reason))
+            return run_async(self._until_safe(self.release_owner(context), reason, seconds))
         except Exception as error:
             text = str(error) if isinstance(error, RolloutError) else repr(error)
+            if never_opened:
+                reason = f"this run opened no release, and the router cannot be asked: {text}"
+                return Move(found=None, wrote=False, reason=reason, split=None)
             message = f"FAILED TO ROLL BACK: {text}. Run `airflow-rollout rollback` now."
             self.tell(context, message)
             end = End(epoch="", outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message, at=time.time())
             self.push(context, Key.END, end)
             raise
 
-    async def _until_safe(self, owner: str, reason: str) -> Move:
+    def _never_opened(self, context: Context) -> bool:
+        """Say for sure that this run cannot have raised any weight.
+
+        No promote task raises without what `prepare` pushed. In a cleared run that may be missing
+        while an earlier attempt still has traffic; there, and in doubt, the answer is no.
+        """
+        if not self.prepare_task_id:
+            return False
+        try:
+            if context["dag_run"].clear_number != 0:
+                return False
+            return self.pull(context, self.prepare_task_id, Key.ATTEMPT, Attempt) is None
+        except Exception:
+            self.log.exception("could not ask whether a release was opened")
+            return False
+
+    async def _until_safe(self, owner: str, reason: str, seconds: float) -> Move:
         async def once() -> Move:
             async with open_systems(self.spec, airflow_connections()) as systems:
                 return await go_back(systems, owner=owner, reason=reason)
 
-        return await persist(once, seconds=self.deadline_seconds, on_error=self._complain)
+        return await persist(once, seconds=seconds, on_error=self._complain)
 
     def _complain(self, text: str) -> None:
         self.log.error("not safe yet: %s", text)
@@ -111,6 +138,7 @@ class RollbackOperator(WayBack):
     :param spec: how the service is released.
     :param told_by: tasks whose pieces tell why the release ended; never what to do.
     :param group: tells the rollouts of one DAG apart.
+    :param prepare_task_id: the task that opens the release; empty where it is not known.
     :param deadline_seconds: how long the way back is tried.
     """
 
