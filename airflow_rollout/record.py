@@ -2,7 +2,11 @@
 
 Every task writes only its own piece, so nothing is ever rewritten by two. `assemble` turns the
 pieces of a run into one `ReleaseRecord`; the command line, the page in the UI and the last task
-of a run all read it through here. Pieces of an earlier attempt of the same run are left out.
+of a run all read it through here.
+
+Pieces of an earlier attempt of the same run are left out. Airflow forgets a task's XComs only when
+the task starts anew on a worker: after a run was cleared, those of gates and of a skipped rollback
+are still there.
 """
 
 from __future__ import annotations
@@ -63,6 +67,11 @@ class Event:
     task: str
     text: str
     epoch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Events:
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +192,7 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def events_piece(events: Iterable[Event]) -> dict[str, Any]:
     """Return a task's lines of the timeline as its piece."""
-    return {"schema": SCHEMA, "events": [_plain(event) for event in events]}
+    return to_piece(_Events(events=tuple(events)))
 
 
 def from_piece(data: object, kind: type[T]) -> T | None:
@@ -200,16 +209,14 @@ def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | Non
     """Make one record of a run's pieces; None while nothing was opened and nothing was said."""
     attempt = _first(pieces, Key.ATTEMPT, Attempt)
     epoch = attempt.token.epoch if attempt else ""
-    gates = [
-        piece
-        for piece in _all(pieces, Key.GATE, GatePiece)
-        if not epoch or piece.epoch == epoch
-    ]  # fmt: skip
+    # Without an attempt nothing was opened, so no gate can be its own.
+    gates = [piece for piece in _all(pieces, Key.GATE, GatePiece) if piece.epoch == epoch]
     gates.sort(key=lambda piece: piece.written_at)
-    timeline = _timeline(pieces, epoch)
+    timeline = [it for it in _events(pieces) if _belongs(it.epoch, it.at, attempt)]
+    timeline.sort(key=lambda event: event.at)
     if attempt is None and not timeline:
         return None
-    end = _end(pieces, epoch)
+    end = _end([it for it in _all(pieces, Key.END, End) if _belongs(it.epoch, it.at, attempt)])
     return ReleaseRecord(
         schema=SCHEMA,
         dag_id=dag_id,
@@ -238,33 +245,30 @@ def _first(pieces: Pieces, key: Key, kind: type[T]) -> T | None:
     return next(iter(_all(pieces, key, kind)), None)
 
 
-def _timeline(pieces: Pieces, epoch: str) -> list[Event]:
-    events: list[Event] = []
-    for values in pieces.values():
-        raw = values.get(Key.EVENTS)
-        if not isinstance(raw, dict):
-            continue
-        for item in raw.get("events", []):
-            event = from_piece({"schema": raw.get("schema"), **item}, Event)
-            if event is not None and event.epoch in ("", epoch):
-                events.append(event)
-    return sorted(events, key=lambda event: event.at)
+def _belongs(epoch: str, at: float, attempt: Attempt | None) -> bool:
+    """Say whether a line or an end is of this attempt; those without an epoch are told by time."""
+    if attempt is None:
+        return not epoch
+    return epoch == attempt.token.epoch or (not epoch and at >= attempt.opened_at)
 
 
-def _end(pieces: Pieces, epoch: str) -> End | None:
+def _events(pieces: Pieces) -> Iterable[Event]:
+    for piece in _all(pieces, Key.EVENTS, _Events):
+        yield from piece.events
+
+
+def _end(ends: list[End]) -> End | None:
     """Return the first end of this attempt: the later ones only confirm it.
 
     A failed rollback outweighs everything that was said before it; the teardown that mended it
     later outweighs the failure.
     """
-    ends = [end for end in _all(pieces, Key.END, End) if end.epoch in ("", epoch)]
-    ends.sort(key=lambda end: end.at)
     if not ends:
         return None
+    ends.sort(key=lambda end: end.at)
     if ends[-1].outcome is Outcome.FAILED_TO_ROLL_BACK:
         return ends[-1]
-    safe = [end for end in ends if end.outcome is not Outcome.FAILED_TO_ROLL_BACK]
-    return safe[0]
+    return next(end for end in ends if end.outcome is not Outcome.FAILED_TO_ROLL_BACK)
 
 
 def _reason(end: End | None, gates: list[GatePiece], timeline: list[Event]) -> str:
@@ -276,7 +280,7 @@ def _reason(end: End | None, gates: list[GatePiece], timeline: list[Event]) -> s
 
 
 def _weight(pieces: Pieces, epoch: str, end: End | None) -> int:
-    if end is not None:
+    if end is not None and end.outcome is not Outcome.FAILED_TO_ROLL_BACK:
         return 100 if end.outcome is Outcome.PROMOTED else 0
     for gate in _all(pieces, Key.GATE, GatePiece):
         if gate.epoch == epoch and gate.stop is not None and gate.stop.written_at is not None:
