@@ -25,8 +25,8 @@ __all__ = ["RollbackOperator", "WayBack", "go_back"]
 # How long the way back is tried before the run ends as failed_to_roll_back.
 DEADLINE_SECONDS = 3600.0
 
-# How long it is tried where this run has certainly never raised a weight.
-_NEVER_OPENED_SECONDS = 5.0
+# How long it is tried before anything else is asked.
+_FIRST_SECONDS = 5.0
 
 # After the record says 0, the data plane gets this long to show it before the next try.
 _SEEN_SECONDS = 30.0
@@ -73,16 +73,19 @@ class WayBack(ReleaseOperator):
 
         :raises RolloutError: the deadline passed; said loudly and recorded before.
         """
-        never_opened = self._never_opened(context)
-        seconds = _NEVER_OPENED_SECONDS if never_opened else self.deadline_seconds
+        owner = self.release_owner(context)
         try:
-            return run_async(self._until_safe(self.release_owner(context), reason, seconds))
+            return run_async(self._until_safe(owner, reason, _FIRST_SECONDS))
         except Exception as error:
-            text = str(error) if isinstance(error, RolloutError) else repr(error)
-            if never_opened:
-                reason = f"this run opened no release, and the router cannot be asked: {text}"
-                return Move(found=None, wrote=False, reason=reason, split=None)
-            message = f"FAILED TO ROLL BACK: {text}. Run `airflow-rollout rollback` now."
+            self._complain(_words(error))
+        # Asked only now: the way back waits for no answer of Airflow's.
+        if self._never_opened(context):
+            text = "this run opened no release, and the router cannot be asked"
+            return Move(found=None, wrote=False, reason=text, split=None)
+        try:
+            return run_async(self._until_safe(owner, reason, self.deadline_seconds))
+        except Exception as error:
+            message = f"FAILED TO ROLL BACK: {_words(error)}. Run `airflow-rollout rollback` now."
             self.tell(context, message)
             end = End(epoch="", outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message, at=time.time())
             self.push(context, Key.END, end)
@@ -176,3 +179,7 @@ async def go_back(systems: Systems, *, owner: str, reason: str) -> Move:
 
 def _is_own(split: TrafficSplit | None, owner: str) -> TypeGuard[TrafficSplit]:
     return split is not None and split.token.owner == owner
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, RolloutError) else repr(error)
