@@ -34,6 +34,9 @@ rollout_dag("scene.yaml", dag_id="observe", router_service="observe", mode="obse
 
 rollout_dag("native.yaml")
 
+NOWHERE = {**SAID, "router_conn_id": "nowhere"}
+rollout_dag("scene.yaml", dag_id="no-connection", router_service="no-connection", **NOWHERE)
+
 with DAG("pipeline", schedule=None, params={"version": "", "url": "", "interval": ""}):
     build = EmptyOperator(task_id="build")
     publish = EmptyOperator(task_id="publish")
