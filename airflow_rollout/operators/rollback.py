@@ -76,7 +76,7 @@ class WayBack(ReleaseOperator):
         owner = self.release_owner(context)
         try:
             return run_async(self._until_safe(owner, reason, _FIRST_SECONDS))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - tried again below
             self._complain(_words(error))
         # Asked only now: the way back waits for no answer of Airflow's.
         if self._never_opened(context):
