@@ -49,7 +49,9 @@ class TaskRef:
         )
 
 
-async def pull(ref: TaskRef, key: Key, kind: type[T]) -> T | None:
+async def pull(
+    ref: TaskRef, key: Key, kind: type[T], *, timeout_seconds: float = _AIRFLOW_TIMEOUT_SECONDS
+) -> T | None:
     """Return a piece of a task, None if it pushed none or one that cannot be read.
 
     :raises TimeoutError: Airflow did not answer.
@@ -62,7 +64,7 @@ async def pull(ref: TaskRef, key: Key, kind: type[T]) -> T | None:
             run_id=ref.run_id,
             map_index=ref.map_index,
         ),
-        _AIRFLOW_TIMEOUT_SECONDS,
+        timeout_seconds,
     )
     return from_piece(value, kind)
 
