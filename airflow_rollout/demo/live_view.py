@@ -100,7 +100,7 @@ def evidence_words(judgement: Judgement) -> str:
 def timeline_line(line: Line) -> str:
     """Return one line of the timeline: when, who, what."""
     clock = time.strftime("%H:%M:%S", time.localtime(line.at))
-    return f"{clock}  {line.task or 'run'}  {line.text}"
+    return "  ".join(filter(None, (clock, line.task, line.text)))
 
 
 def _bars(now: ReleaseNow) -> Table:
@@ -109,7 +109,7 @@ def _bars(now: ReleaseNow) -> Table:
     step = f"  {now.gate.step_id}" if now.gate is not None else ""
     table.add_row("weight", _bar(weight / 100), f"{weight} %{step}")
     if now.gate is None:
-        table.add_row("evidence", _bar(0.0), "no gate has spoken yet")
+        table.add_row("evidence", _bar(0.0), "-")
     else:
         judgement = now.gate.judgement
         table.add_row("evidence", _bar(_share_of_limit(judgement)), evidence_words(judgement))
@@ -132,14 +132,18 @@ def _arms(now: ReleaseNow) -> Table:
     return table
 
 
-def _verdict(now: ReleaseNow) -> Text:
+def _verdict(now: ReleaseNow) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(width=_LABEL_WIDTH, no_wrap=True)
+    table.add_column(ratio=1)
     if now.gate is None:
-        return Text("verdict     none yet: the canary is being prepared", style="dim")
+        table.add_row("verdict", Text("none yet: no gate has spoken", style="dim"))
+        return table
     judgement = now.gate.judgement
     name, _, rest = judgement.reason.partition(" ")
-    return Text.assemble(
-        "verdict     ", (name, _VERDICT_STYLES[judgement.verdict]), f" {rest}",
-    )  # fmt: skip
+    style = _VERDICT_STYLES[judgement.verdict]
+    table.add_row("verdict", Text.assemble((name, style), f" {rest}"))
+    return table
 
 
 def _timeline(lines: Iterable[Line]) -> Text:
@@ -176,7 +180,8 @@ class _Lines:
         self._height = height
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = console.render_lines(self._content, options.update(height=None))
-        for line in Segment.set_shape(lines, options.max_width, self._height):
+        lines = console.render_lines(self._content, options.update(height=None), pad=False)
+        lines = (lines + [[]] * self._height)[: self._height]
+        for line in lines:
             yield from line
             yield Segment.line()

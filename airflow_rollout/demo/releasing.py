@@ -43,21 +43,24 @@ class Releaser:
         self._rules = rules
         self._seed = seed
         self._stable = ""
+        self._urls: dict[str, str] = {}
         self._tail: AnswerTail = lab.answer_tail(ROLLOUT)
         self._recent = RecentAnswers()
         self._answers: list[Answer] = []
         self._weight: int | None = None
 
     def start_version(self, version: DemoVersion) -> str:
-        """Start a version beside the others and return its URL; it gets no traffic by that."""
-        return self._lab.start_version(
-            ROLLOUT,
-            version.name,
-            error_rate=version.error_rate,
-            latency_ms=version.latency_ms,
-            exit_after_seconds=version.exit_after_seconds,
-            seed=self._seed,
-        )
+        """Start a version, if it was not, and return its URL; it gets no traffic by that."""
+        if version.name not in self._urls:
+            self._urls[version.name] = self._lab.start_version(
+                ROLLOUT,
+                version.name,
+                error_rate=version.error_rate,
+                latency_ms=version.latency_ms,
+                exit_after_seconds=version.exit_after_seconds,
+                seed=self._seed,
+            )
+        return self._urls[version.name]
 
     def release(self, version: DemoVersion) -> ReleaseResult:
         """Release a version and return what came of it.

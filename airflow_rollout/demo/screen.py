@@ -64,8 +64,8 @@ class TerminalScreen:
         self._console = console
 
     def show(self, content: RenderableType) -> None:
-        """Show something that stays."""
-        self._console.print(content)
+        """Show something that stays; what is too long for the terminal is not cut."""
+        self._console.print(content, crop=False)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
@@ -95,8 +95,8 @@ class LineScreen:
         self._console = console
 
     def show(self, content: RenderableType) -> None:
-        """Print something."""
-        self._console.print(content)
+        """Print something; what is too long for a line is not cut."""
+        self._console.print(content, crop=False)
         self._console.file.flush()
 
     @contextmanager

@@ -207,7 +207,11 @@ def _copy_logs(home: Path, target: Path) -> None:
     try:
         for name in ("logs", "airflow/logs"):
             if (home / name).is_dir():
-                shutil.copytree(home / name, target / name, symlinks=True, dirs_exist_ok=True)
+                # Airflow's `latest` leads to a place that is gone by then.
+                shutil.copytree(
+                    home / name, target / name, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("latest"),
+                )  # fmt: skip
         for answers in home.glob("answers-*.txt"):
             shutil.copy2(answers, target)
     except (OSError, shutil.Error) as error:

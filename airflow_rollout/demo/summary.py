@@ -59,7 +59,7 @@ def final_table(report: Report, rules: FileRules) -> RenderableType:
         box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False,
     )  # fmt: skip
     table.add_column("", no_wrap=True)
-    table.add_column("what was wrong", max_width=18)
+    table.add_column("what was wrong", max_width=19)
     table.add_column("outcome", max_width=12)
     for name in (
         "first bad request to safe",
@@ -67,7 +67,7 @@ def final_table(report: Report, rules: FileRules) -> RenderableType:
         "failed requests",
         "interval x threshold alone (computed)",
     ):
-        table.add_column(name, justify="right", max_width=12)
+        table.add_column(name, justify="right", max_width=10)
     for result, row in zip(report.releases, table_rows(report.releases), strict=True):
         name, fault, _, *numbers = row
         table.add_row(name, fault, _outcome_cell(result), *numbers)
@@ -110,7 +110,7 @@ def _costs(result: ReleaseResult) -> str:
     if result.verdict_to_safe_seconds is not None:
         parts.append(f"verdict to safe {_time(result.verdict_to_safe_seconds)}")
     if result.requests:
-        parts.append(f"{_failed(result)} of {result.requests} requests failed")
+        parts.append(f"{result.failed_requests} of {result.requests} requests failed")
     return "; ".join(parts)
 
 
@@ -118,7 +118,7 @@ def _failed(result: ReleaseResult) -> str:
     if result.outcome is None:
         return "-"
     if result.slow_requests and result.outcome is not Outcome.PROMOTED:
-        return f"{result.failed_requests} ({result.slow_requests} slow)"
+        return f"{result.failed_requests}, {result.slow_requests} slow"
     return str(result.failed_requests)
 
 
