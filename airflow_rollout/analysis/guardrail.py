@@ -13,9 +13,6 @@ from airflow_rollout.analysis.evidence import RATIOS, Growth, Mixture
 
 __all__ = ["GuardrailProcess", "guardrail_ratios"]
 
-# "None at all" cannot be tested by counting; one in a million is the strictest that can.
-_SMALLEST_LIMIT = 1e-6
-
 
 class GuardrailProcess:
     """Evidence that the share of bad requests is above `limit` (0..1).
@@ -54,11 +51,12 @@ def guardrail_ratios(requests: int, bad: float, limit: float) -> list[float] | N
     """Return the log likelihood ratio of each share above the limit, None without requests.
 
     Binomial: (p1/p0)^bad ((1-p1)/(1-p0))^good, p1 the limit's odds times each ratio of the grid.
-    A limit of 1 cannot be crossed.
+    A limit of 1 cannot be crossed; at a limit of 0 only bad requests say anything.
     """
     if requests == 0 or limit >= 1.0:
         return None
-    p0 = max(limit, _SMALLEST_LIMIT)
     bad = min(max(bad, 0.0), float(requests))
-    # p1/p0 = ratio/z and (1-p1)/(1-p0) = 1/z with z = 1 - p0 + p0 ratio.
-    return [bad * math.log(ratio) - requests * math.log1p(p0 * (ratio - 1.0)) for ratio in RATIOS]
+    # p1/p0 = ratio/z and (1-p1)/(1-p0) = 1/z with z = 1 - p0 + p0 ratio, p0 the limit.
+    return [
+        bad * math.log(ratio) - requests * math.log1p(limit * (ratio - 1.0)) for ratio in RATIOS
+    ]

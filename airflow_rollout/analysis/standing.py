@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from airflow_rollout.analysis.parameters import JudgeParams, Semantics
@@ -97,9 +96,7 @@ class Schedule:
 
     def following(self, k: int, at: float) -> int:
         """Return the first slot after both slot k and `at`: a late check counts once."""
-        late = math.floor((at - self.slot(k)) / self._interval)
-        k += max(1, late)
-        # The quotient of floats may be a hair too small.
+        k += 1
         while self.slot(k) <= at:
             k += 1
         return k

@@ -102,6 +102,12 @@ def test_duration_is_a_quantile_in_whole_milliseconds(edges, buckets, limit, val
     assert (judgement.verdict is Verdict.PASS) is passes
 
 
+def test_a_lower_limit_on_a_duration_is_cut_to_whole_milliseconds_too():
+    one = judge(replace(TIME, threshold=Threshold(minimum=500.5)))
+    one.feed(TIME.name, latency_increments((0, 0, 100), (0.3, 0.5)))
+    assert one.assess(WRITTEN + 60).verdict is Verdict.PASS
+
+
 @pytest.mark.parametrize(
     ("reading", "verdict"),
     [
@@ -220,6 +226,29 @@ def test_a_check_after_a_failed_one_may_pass():
     assert (judgement.verdict, judgement.ends, judgement.failed_checks) == (Verdict.PASS, True, 1)
 
 
+def test_after_a_pass_nothing_more_is_counted():
+    one = judge(RATE)
+    one.feed(RATE.name, increments(60, counts(1000, 0), counts(900, 0)))
+    one.assess(WRITTEN + 60)
+    judgement = fail_check(one, 120)
+    assert (judgement.verdict, judgement.failed_checks, judgement.checks_done) == (
+        Verdict.PASS, 0, 1,
+    )  # fmt: skip
+
+
+def test_after_a_stop_nothing_more_is_counted():
+    one = judge(RATE, failure_limit=1)
+    assert fail_check(one, 60).verdict is Verdict.FAIL
+    assert fail_check(one, 120).failed_checks == 1
+
+
+def test_a_failure_limit_below_one_means_one():
+    one = judge(RATE, failure_limit=0)
+    held = one.assess(WRITTEN + 59)
+    assert (held.ends, held.failure_limit) == (False, 1)
+    assert fail_check(one, 60).verdict is Verdict.FAIL
+
+
 def test_a_check_sees_only_its_window():
     one = judge(replace(RATE, window_seconds=30.0))
     one.feed(RATE.name, increments(20, counts(500, 400), counts(900, 0)))
@@ -272,6 +301,35 @@ def test_a_metric_without_threshold_still_needs_requests():
     busy = judge(bare)
     busy.feed(bare.name, increments(60, counts(10, 10), counts(900, 0)))
     assert busy.assess(WRITTEN + 60).verdict is Verdict.PASS
+
+
+def test_a_canary_without_series_is_no_data_however_full_the_window_is():
+    one = judge(RATE)
+    for second, canary in ((0, 0), (50, 500)):
+        at = SOURCE + second
+        arm = series(point(at, canary, 0), key="c")
+        one.feed(RATE.name, cumulative(at, arm, series(point(at, 0, 0), key="s")))
+    one.feed(RATE.name, cumulative(SOURCE + 59, (), series(point(SOURCE + 59, 0, 0), key="s")))
+    judgement = one.assess(WRITTEN + 60)
+    assert (judgement.verdict, judgement.failed_checks) == (Verdict.NO_DATA, 1)
+    assert "the canary has no series" in judgement.reason
+
+
+def test_an_old_answer_does_not_hide_a_failure():
+    one = judge(RATE)
+    old = cumulative(SOURCE, series(point(SOURCE, 0, 0), key="c"), ())
+    new = cumulative(SOURCE + 50, series(point(SOURCE + 50, 500, 0), key="c"), ())
+    one.feed(RATE.name, old)
+    one.feed(RATE.name, new)
+    one.feed(RATE.name, ReadFailure(at=WRITTEN + 55, reason="timed out"))
+    one.feed(RATE.name, old)
+    assert one.assess(WRITTEN + 60).verdict is Verdict.ERROR
+
+
+def test_a_check_at_the_very_deadline_may_still_pass():
+    one = Judge(flagger(RATE), step(deadline_seconds=60.0))
+    one.feed(RATE.name, increments(60, counts(1000, 0), counts(900, 0)))
+    assert one.assess(WRITTEN + 60).verdict is Verdict.PASS
 
 
 def test_raw_counters_are_checked_like_counts():

@@ -81,7 +81,8 @@ def test_the_release_is_judged_by_the_weighted_mean_of_its_metrics():
 
 
 def test_an_observed_metric_holds_no_budget_and_stops_nothing():
-    observed = replace(SUCCESS, name="observed", mode=Mode.OBSERVE)
+    lenient = Threshold(minimum=0.0)
+    observed = replace(SUCCESS, name="observed", mode=Mode.OBSERVE, threshold=lenient)
     judge = Judge(flagger(SUCCESS, observed), step())
     judge.feed("observed", increments(1, counts(10, 10), counts(90, 0)))
     judge.feed("observed", increments(2, counts(10, 10), counts(90, 0)))
@@ -287,6 +288,26 @@ def test_a_step_is_not_passed_on_what_was_asked_before_it():
     second = Judge(params, step("step_02"), through_json(first))
     judgement = second.assess(WRITTEN + 60)
     assert (judgement.verdict, judgement.failed_checks) == (Verdict.INCONCLUSIVE, 1)
+
+
+def test_an_answer_after_the_last_check_does_not_serve_the_next_step():
+    params = flagger(replace(SUCCESS, compare=False))
+    first = Judge(params, step())
+    first.feed(SUCCESS.name, increments(61, counts(100, 0), counts(900, 0)))
+    second = Judge(params, step("step_02", written_at=WRITTEN + 62), through_json(first))
+    judgement = second.assess(WRITTEN + 122)
+    assert judgement.failed_checks == 1
+    assert "no answer since the last check" in judgement.reason
+
+
+def test_a_step_in_which_counting_begins_counts_its_first_interval():
+    params = flagger()
+    first = Judge(params, step())
+    first.feed(SUCCESS.name, NoData(at=SOURCE, reason="not scraped yet"))
+    gate = Judge(params, step("step_02"), through_json(first))
+    gate.feed(SUCCESS.name, reading(0, (0, 0), (0, 0)))
+    gate.feed(SUCCESS.name, reading(1, (10, 0), (90, 0)))
+    assert gate.assess(WRITTEN + 1).metrics[0].canary_requests == 10
 
 
 @pytest.mark.parametrize("schema", [0, 2, None, "1"])

@@ -87,7 +87,7 @@ def run(params: JudgeParams, answers, *, order=(ERRORS, LATENCY), times=1, reloa
     return judge, told
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks)
 def test_feeding_everything_twice_changes_nothing(params, answers):
     once, twice = run(params, answers), run(params, answers, times=2)
@@ -95,19 +95,19 @@ def test_feeding_everything_twice_changes_nothing(params, answers):
     assert twice[0].state() == once[0].state()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks)
 def test_a_state_that_went_through_json_at_any_point_changes_nothing(params, answers):
     assert run(params, answers, reload=True)[1] == run(params, answers)[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks)
 def test_the_order_in_which_metrics_answer_does_not_matter(params, answers):
     assert run(params, answers, order=(LATENCY, ERRORS))[1] == run(params, answers)[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks)
 def test_the_order_of_metrics_in_the_spec_changes_no_number(params, answers):
     turned = replace(params, metrics=params.metrics[::-1])
@@ -118,21 +118,21 @@ def test_the_order_of_metrics_in_the_spec_changes_no_number(params, answers):
     assert numbers(run(turned, answers)[1]) == numbers(run(params, answers)[1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks)
 def test_looking_twice_says_the_same(params, answers):
     judge, told = run(params, answers)
     assert judge.assess(WRITTEN + len(answers)) == told[-1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks)
 def test_failed_checks_never_fall(params, answers):
     failed = [j.failed_checks for j in run(params, answers)[1]]
     assert failed == sorted(failed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, st.lists(st.one_of(st.tuples(st.just((0, 0)), arm), silence), max_size=40))
 def test_without_a_canary_request_nothing_passes(params, answers):
     _, told = run(params, answers)
@@ -140,7 +140,7 @@ def test_without_a_canary_request_nothing_passes(params, answers):
     assert all(j.evidence == 1.0 for j in told)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks, silence)
 def test_silence_at_the_check_never_passes(params, answers, last):
     judge, told = run(params, [*answers[:4], last])
@@ -152,7 +152,7 @@ def test_silence_at_the_check_never_passes(params, answers, last):
         assert at_deadline.verdict is not Verdict.PASS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks)
 def test_a_gate_goes_on_while_something_is_missing_and_ends_with_pass_or_worse(params, answers):
     for judgement in run(params, answers)[1]:
@@ -163,7 +163,7 @@ def test_a_gate_goes_on_while_something_is_missing_and_ends_with_pass_or_worse(p
         assert (judgement.evidence >= judgement.limit) <= (judgement.verdict is Verdict.FAIL)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(any_params, ticks, arm)
 def test_evidence_is_unchanged_by_an_interval_without_events(params, answers, quiet):
     judge, told = run(params, answers)
