@@ -41,8 +41,9 @@ class _Jumping(selectors.SelectSelector):
 
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
+    def __init__(self, second: float) -> None:
         self._jumping = _Jumping()
+        self._jumping.now = second
         super().__init__(self._jumping)
 
     def time(self) -> float:
@@ -56,7 +57,7 @@ class LoopClock(Clock):
         return EPOCH + asyncio.get_running_loop().time()
 
 
-def run_virtual(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a loop with virtual time, from second 0 on."""
-    with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
+def run_virtual(work: Coroutine[Any, Any, T], *, second: float = 0.0) -> T:
+    """Run a coroutine on a loop with virtual time, from a second of it on."""
+    with asyncio.Runner(loop_factory=lambda: _VirtualLoop(second)) as runner:
         return runner.run(work)

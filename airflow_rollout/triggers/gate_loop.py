@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from airflow_rollout.analysis.judge import Judge, StepContext
+from airflow_rollout.analysis.parameters import Mode
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.metrics.base import Window
@@ -32,6 +33,10 @@ _TICK_SECONDS = 0.5
 
 # Two failed probes in a row stop a release: often enough that a crash is known within seconds.
 _PROBE_SECONDS = 1.0
+
+# A gate may start long after its first check is due (moved to another triggerer, or a short
+# interval): it waits this long for a first answer, so that the check does not look at old numbers.
+_FIRST_ANSWER_SECONDS = 3.0
 
 # How far a read looks back beyond the last answer, so that a slow source's late points are met.
 _LOOKBACK_SECONDS = 60.0
@@ -175,13 +180,15 @@ class GateLoop:
             self._notebook.say(f"the split is not confirmed: {doubt}")
 
     async def _judge_until_end(self) -> Judgement:
+        patience = self._clock.now() + _FIRST_ANSWER_SECONDS
         while True:
-            judgement = self._assess()
-            if judgement.ends and judgement.verdict is Verdict.PASS:
-                judgement = await self._confirmed(judgement)
-            if judgement.ends:
-                return judgement
-            self._latest = judgement
+            if self._fed or self._fault or self._clock.now() >= patience:
+                judgement = self._assess()
+                if judgement.ends and judgement.verdict is Verdict.PASS:
+                    judgement = await self._confirmed(judgement)
+                if judgement.ends:
+                    return judgement
+                self._latest = judgement
             self._bell.clear()
             try:
                 await asyncio.wait_for(self._bell.wait(), _TICK_SECONDS)
@@ -190,20 +197,26 @@ class GateLoop:
 
     def _assess(self) -> Judgement:
         judgement = self._judge.assess(self._clock.now())
-        return _stopped_by(self._fault, judgement) if self._fault else judgement
+        return _stopped_by(f"split: {self._fault}", judgement) if self._fault else judgement
 
     async def _confirmed(self, judgement: Judgement) -> Judgement:
-        """Let a PASS through only if the split was read and is the gate's own."""
+        """Let a PASS through only if this gate has measured and the split is its own."""
+        if not self._fed and self._spec.judge.mode is Mode.ACT:
+            return self._wait_or_stop("the metric source has not answered this gate", judgement)
         if self._watch is None:
             return judgement
         try:
             fault = await self._watch.confirm()
         except Unconfirmed as doubt:
-            if self._clock.now() > self._start.written_at + self._step.deadline_seconds:
-                return _stopped_by(f"the split could not be confirmed: {doubt}", judgement)
-            waiting = f"waits for the router before it passes: {doubt}"
-            return replace(judgement, verdict=Verdict.INCONCLUSIVE, ends=False, reason=waiting)
-        return _stopped_by(fault, judgement) if fault else judgement
+            return self._wait_or_stop(f"the split could not be confirmed: {doubt}", judgement)
+        return _stopped_by(f"split: {fault}", judgement) if fault else judgement
+
+    def _wait_or_stop(self, doubt: str, judgement: Judgement) -> Judgement:
+        """Hold a PASS back while something is in doubt; at the deadline doubt ends the release."""
+        if self._clock.now() > self._start.written_at + self._step.deadline_seconds:
+            return _stopped_by(doubt, judgement)
+        reason = f"INCONCLUSIVE would pass, but {doubt}"
+        return replace(judgement, verdict=Verdict.INCONCLUSIVE, ends=False, reason=reason)
 
     async def _save(self) -> None:
         judgement, now = self._latest, self._clock.now()
@@ -225,8 +238,7 @@ class GateLoop:
             return self._piece(judgement)
         stopping = asyncio.create_task(self._watch.stop(judgement.reason))
         saving = asyncio.create_task(self._save_end(self._piece(judgement)))
-        # A cancelled gate (marked in the UI, moved to another triggerer) still finishes its write.
-        stop = await asyncio.shield(stopping)
+        stop = await _finished(stopping)
         await asyncio.shield(saving)
         piece = self._piece(judgement, stop)
         await self._guarded(self._notebook.save_gate(piece))
@@ -269,9 +281,25 @@ class GateLoop:
         )
 
 
+async def _finished(stopping: asyncio.Task[Stop]) -> Stop:
+    """Wait for the way back to its end, then pass on a cancellation that came meanwhile.
+
+    A gate that is cancelled (marked in the UI, moved to another triggerer) still finishes its
+    write; whoever runs it would close the router's connection under a write left behind.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not stopping.done():
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return stopping.result()
+
+
 def _stopped_by(fault: str, judgement: Judgement) -> Judgement:
-    reason = f"FAIL split: {fault}"
-    return replace(judgement, verdict=Verdict.FAIL, ends=True, reason=reason)
+    return replace(judgement, verdict=Verdict.FAIL, ends=True, reason=f"FAIL {fault}")
 
 
 def _first_version(at: float) -> Judgement:
