@@ -5,7 +5,9 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from airflow_rollout.demo import releasing
 from airflow_rollout.demo.example import ROLLOUT, VERSIONS, FileRules, file_rules, find_dags
+from airflow_rollout.hooks.links import PAGE_PREFIX
 from airflow_rollout.release import Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -16,8 +18,10 @@ def test_a_clone_releases_from_its_own_dags_folder() -> None:
 
 
 def test_a_wheel_carries_the_same_folder_where_the_demo_looks_for_it() -> None:
-    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    assert wheel["targets"]["wheel"]["force-include"] == {"dags": "airflow_rollout/demo/dags"}
+    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    wheel = hatch["targets"]["wheel"]
+    assert "dags" in wheel["only-include"]
+    assert wheel["sources"]["dags"] == "airflow_rollout/demo/dags"
 
 
 def test_the_files_rules_are_read_from_the_file() -> None:
@@ -45,3 +49,7 @@ def test_three_bad_versions_and_a_good_one_are_released() -> None:
 
 def test_the_example_is_named_after_its_rollout() -> None:
     assert (find_dags() / "specs" / f"{ROLLOUT}.yaml").is_file()
+
+
+def test_a_releases_page_is_where_the_plugin_puts_it() -> None:
+    assert f"{PAGE_PREFIX}/record" == releasing._PAGE_PREFIX
