@@ -10,17 +10,38 @@ from typing import Any
 from in_memory import CANARY, STABLE, MemoryRouter, World, make_spec, open_split
 from virtual_time import EPOCH, LoopClock, run_virtual
 
+from airflow_rollout.analysis.readings import Reading
+from airflow_rollout.errors import TransientAdapterError
+from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.plan import find_step
 from airflow_rollout.record import Attempt, Checkpoint, GatePiece, StepStart
-from airflow_rollout.release import Token
+from airflow_rollout.release import ReleaseState, Token
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.gate_loop import GateLoop
 from airflow_rollout.triggers.traffic_watch import TrafficWatch
 
-__all__ = ["MINE", "OTHER", "Gate", "MemoryNotebook", "at_ten_percent", "attempt_of", "started"]
+__all__ = [
+    "AWAY", "MINE", "OTHER", "Gate", "MemoryNotebook", "at_ten_percent", "attempt_of", "is_safe",
+    "never", "started",
+]  # fmt: skip
 
 MINE = Token(epoch="e1", owner="shop/run", digest="d")
 OTHER = Token(epoch="e2", owner="shop/other", digest="d")
+
+
+AWAY = TransientAdapterError("timed out", system="router")
+
+
+async def never(query: MetricQuery, window: Window) -> Reading:
+    """Be a source that takes the question and never answers."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def is_safe(world: World) -> bool:
+    """Say whether the record is sealed at weight 0."""
+    split = world.router.split
+    return split is not None and split.weight == 0 and split.state is ReleaseState.SEALED
 
 
 def at_ten_percent() -> World:
