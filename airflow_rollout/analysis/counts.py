@@ -55,13 +55,17 @@ def add_counts(a: ArmCounts, b: ArmCounts) -> ArmCounts:
 
 
 class _Arm:
-    """The series of one arm: last points, what is pending, which moved since the last closing."""
+    """The series of one arm: last points, what is pending, which moved since the last closing.
 
-    __slots__ = ("fresh", "last", "pending")
+    `stalled` series did not move in the last closed interval; nothing waits for them until they do.
+    """
+
+    __slots__ = ("fresh", "last", "pending", "stalled")
 
     def __init__(self) -> None:
         self.last: dict[str, CounterPoint] = {}
         self.fresh: dict[str, int] = {}
+        self.stalled: set[str] = set()
         self.pending = ArmCounts(requests=0, bad=())
 
     def take(self, series: Iterable[CounterSeries], observed_from: float) -> bool:
@@ -79,6 +83,7 @@ class _Arm:
             return False
         self.last[key] = point
         self.fresh[key] = self.fresh.get(key, 0) + 1
+        self.stalled.discard(key)
         born = series.born_at
         if before is None:
             if born is None or born < observed_from:
@@ -93,15 +98,17 @@ class _Arm:
 
     def is_ready(self, live: set[str]) -> bool:
         """Say whether every series that still moves has moved; an arm without series is ready."""
-        if not live:
+        moving = live - self.stalled
+        if not moving:
             return True
-        fresh = [self.fresh[key] for key in live if key in self.fresh]
-        if len(fresh) == len(live):
+        fresh = [self.fresh[key] for key in moving if key in self.fresh]
+        if len(fresh) == len(moving):
             return True
         return bool(fresh) and max(fresh) >= _OUTPACED_POINTS
 
-    def close(self, size: int) -> ArmCounts:
+    def close(self, size: int, live: set[str]) -> ArmCounts:
         """Hand over what is pending and start anew."""
+        self.stalled = {key for key in live if key not in self.fresh}
         counts = add_counts(self.pending, ArmCounts(requests=0, bad=(0,) * size))
         self.pending = ArmCounts(requests=0, bad=())
         self.fresh = {}
@@ -117,6 +124,7 @@ class _Arm:
         return {
             "last": {k: [p.at, p.requests, *p.bad] for k, p in self.last.items()},
             "fresh": dict(self.fresh),
+            "stalled": sorted(self.stalled),
             "pending": [self.pending.requests, *self.pending.bad],
         }
 
@@ -126,6 +134,7 @@ class _Arm:
             for key, (at, requests, *bad) in state["last"].items()
         }
         self.fresh = {key: int(count) for key, count in state["fresh"].items()}
+        self.stalled = set(state["stalled"])
         requests, *bad = state["pending"]
         self.pending = ArmCounts(requests=requests, bad=tuple(bad))
 
@@ -212,7 +221,9 @@ class Ledger:
         counted, self._counted = self._counted, False
         self._closed_at = end
         size = max(1, len(self.boundaries or ()))
-        canary, stable = (arm.close(size) for arm in self._arms)
+        canary, stable = (
+            arm.close(size, live) for arm, live in zip(self._arms, lives, strict=True)
+        )
         for arm, live in zip(self._arms, lives, strict=True):
             arm.forget(live, end - _FORGET_SECONDS)
         if not counted:

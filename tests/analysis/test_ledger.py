@@ -158,12 +158,33 @@ def test_a_slower_series_is_waited_for_but_a_dead_one_is_not():
     ledger = Ledger()
     at = SOURCE
     dead = series(point(at, 10, 0), key="dead")
-    alive = [series(point(at + s, 10 * s, 0), key="alive") for s in range(3)]
-    stable = [series(point(at + s, 90 * s, 0), key="s") for s in range(3)]
+    alive = [series(point(at + s, 10 * s, 0), key="alive") for s in range(5)]
+    stable = [series(point(at + s, 90 * s, 0), key="s") for s in range(5)]
     ledger.feed(cumulative(at, (alive[0], dead), stable[0]))
     assert ledger.feed(cumulative(at + 1, (alive[1], dead), stable[1])) is None
     interval = ledger.feed(cumulative(at + 2, (alive[2], dead), stable[2]))
     assert (interval.canary, interval.stable) == (counts(20, 0), counts(180, 0))
+    # Known to be dead, it is not waited for again, until it moves.
+    saved = json.loads(json.dumps(ledger.state()))
+    ledger = Ledger()
+    ledger.restore(saved)
+    assert ledger.feed(cumulative(at + 3, (alive[3], dead), stable[3])).canary == counts(10, 0)
+    back = series(point(at + 4, 14, 1), key="dead")
+    assert ledger.feed(cumulative(at + 4, (alive[4], back), stable[4])).canary == counts(14, 1)
+
+
+def test_a_dead_series_is_waited_for_again_once_it_moved():
+    ledger = Ledger()
+    at = SOURCE
+    other = [series(point(at + s, 10 * s, 0), key="other") for s in range(5)]
+    alive = [series(point(at + s, 10 * s, 0), key="alive") for s in range(5)]
+    stable = [series(point(at + s, 90 * s, 0), key="s") for s in range(5)]
+    seen = [(0, 0), (1, 0), (2, 0), (3, 3), (4, 3)]
+    closed = [
+        ledger.feed(cumulative(at + i, (alive[i], other[j]), stable[i])) is not None
+        for i, j in seen
+    ]
+    assert closed == [False, False, True, True, False]
 
 
 def test_more_bad_requests_than_requests_are_cut_to_a_part_of_the_whole():
