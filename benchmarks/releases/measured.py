@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.answers import Answer, Exposure, exposure
 from airflow_rollout.record import GatePiece, ReleaseRecord, stopping_verdict
+from airflow_rollout.release import Outcome
 from benchmarks.releases.cases import Case
 
-__all__ = ["SLOW_MS", "Measured", "Played", "StepTime", "measure", "step_times"]
+__all__ = ["SLOW_MS", "Measured", "Played", "StepTime", "is_as_expected", "measure", "step_times"]
 
 # The file's own limit on the 99th percentile: a slower answer is a bad one to a user.
 SLOW_MS = 500.0
@@ -23,6 +24,7 @@ class Played:
 
     :param run: None when the release could not be started.
     :param trouble: why it did not end by itself, empty when it did.
+    :param logs: task id -> the end of its log, for a release that ended as it should not.
     """
 
     case: Case
@@ -31,6 +33,7 @@ class Played:
     run: DagRun | None = None
     record: ReleaseRecord | None = None
     trouble: str = ""
+    logs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ class Measured:
     end_seconds: float | None = None
     beyond_holds_seconds: float | None = None
     steps: tuple[StepTime, ...] = ()
+    logs: dict[str, str] = field(default_factory=dict)
 
     def to_builtins(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -91,7 +95,7 @@ def measure(played: Played, answers: Iterable[Answer], *, until: float) -> Measu
     ended = run.end_date.timestamp() if run and run.end_date else None
     outcome = str(record.outcome) if record and record.outcome else "none"
     stopped_by = stopping_verdict(record.gates) if record else None
-    promoted = outcome == "promoted"
+    promoted = outcome == Outcome.PROMOTED
     late = 0
     if ended is not None and not promoted:
         late = sum(it.version == played.version for it in window if it.sent > ended)
@@ -101,23 +105,26 @@ def measure(played: Played, answers: Iterable[Answer], *, until: float) -> Measu
         run_id=run.run_id if run else "",
         run_state=run.state if run else "",
         outcome=outcome,
-        is_as_expected=_is_as_expected(played, outcome),
+        is_as_expected=is_as_expected(played),
         verdict=played.trouble or (record.reason if record else "no record"),
         requests=seen.requests,
         canary_requests=seen.canary_requests,
         failed_requests=seen.failed_requests,
         slow_requests=seen.slow_requests,
         canary_requests_after_end=late,
+        logs=played.logs,
         **(_stop_times(stopped_by, seen) if stopped_by else {}),
         **(_good_times(run, record) if promoted and run and record else {}),
     )
 
 
-def _is_as_expected(played: Played, outcome: str) -> bool:
-    state = "success" if played.case.outcome == "promoted" else "failed"
+def is_as_expected(played: Played) -> bool:
+    """Tell whether a release ended by itself, with the outcome and the colour of its kind."""
+    outcome = played.record.outcome if played.record else None
+    state = "success" if played.case.outcome is Outcome.PROMOTED else "failed"
     return (
         not played.trouble
-        and outcome == played.case.outcome
+        and outcome is played.case.outcome
         and played.run is not None
         and played.run.state == state
     )

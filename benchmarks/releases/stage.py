@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from airflow_rollout.cli.airflow_values import DagRun
@@ -14,7 +16,7 @@ from airflow_rollout.errors import RolloutError
 from airflow_rollout.record import ReleaseRecord
 from airflow_rollout.release import Outcome
 from benchmarks.releases.cases import GOOD, Case
-from benchmarks.releases.measured import Played
+from benchmarks.releases.measured import Played, is_as_expected
 
 __all__ = ["DAGS", "SERVICE", "Stage"]
 
@@ -27,6 +29,7 @@ _SETTLE_SECONDS = 1.5
 _WARM_SECONDS = 5.0
 _FIRST_ANSWERS_SECONDS = 20.0
 _SAFE_SECONDS = 60.0
+_LOG_LINES = 40
 
 
 class Stage:
@@ -71,12 +74,11 @@ class Stage:
         try:
             run = self._lab.release(SERVICE, version, url, interval=case.interval)
         except RolloutError as error:
-            played = Played(
-                case=case, version=version, since=played.since, trouble=f"not started: {error}"
-            )
-            run = None
+            played, run = replace(played, trouble=f"not started: {error}"), None
         if run is not None:
             played = self._seen_to_end(played, run)
+        if run is not None and not is_as_expected(played):
+            played = replace(played, logs=self._logs(run))
         time.sleep(_SETTLE_SECONDS)
         self.collect()
         self._end_loser(played)
@@ -93,14 +95,7 @@ class Stage:
         except TimeoutError as error:
             trouble = str(error)
             run, record = self._give_up(run)
-        return Played(
-            case=played.case,
-            version=played.version,
-            since=played.since,
-            run=run,
-            record=record,
-            trouble=trouble,
-        )
+        return replace(played, run=run, record=record, trouble=trouble)
 
     def _give_up(self, run: DagRun) -> tuple[DagRun, ReleaseRecord | None]:
         """Have a release that does not end put back, so that the next one can begin."""
@@ -112,6 +107,19 @@ class Stage:
             timeout_seconds=_SAFE_SECONDS,
         )
         return run, read_record(api, run.dag_id, run.run_id)
+
+    def _logs(self, run: DagRun) -> dict[str, str]:
+        """Return how the logs of the failed tasks end: the lab and its logs are gone afterwards."""
+        api = self._lab.airflow.api
+        logs = {}
+        for task in api.task_instances(run.dag_id, run.run_id):
+            if task.state == "failed":
+                with contextlib.suppress(RolloutError):
+                    text = api.task_log(
+                        run.dag_id, run.run_id, task.task_id, try_number=task.try_number
+                    )
+                    logs[task.task_id] = "\n".join(text.splitlines()[-_LOG_LINES:])
+        return logs
 
     def _end_loser(self, played: Played) -> None:
         promoted = played.record is not None and played.record.outcome is Outcome.PROMOTED
