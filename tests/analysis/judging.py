@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
@@ -123,13 +124,16 @@ def increments(second: float, canary: ArmCounts, stable: ArmCounts, length: floa
     return Increments(start=end - length, end=end, boundaries=(), canary=canary, stable=stable)
 
 
-def errors_in_one_interval(judge: Judge, second: float, requests: int, bad: int) -> None:
-    """Feed one interval of the success rate; the stable arm is healthy and as busy."""
-    judge.feed(judge_metric(judge), increments(second, counts(requests, bad), counts(requests, 0)))
+def through_json(judge: Judge) -> dict[str, Any]:
+    """The judge's state as another process gets it."""
+    return json.loads(json.dumps(judge.state(), allow_nan=False))
 
 
-def judge_metric(judge: Judge) -> str:
-    return next(iter(judge.state()["metrics"]))
+def bad_intervals(judge: Judge, first: int, number: int, bad: int = 10) -> Judgement:
+    """All requests of the canary fail; the stable arm is healthy."""
+    for second in range(first, first + number):
+        judge.feed(SUCCESS.name, increments(second, counts(10, bad), counts(90, 0)))
+    return judge.assess(WRITTEN + first + number - 1)
 
 
 @dataclass
