@@ -108,7 +108,9 @@ class RolloutSpec:
 
     def to_builtins(self) -> dict[str, Any]:
         """Return JSON-ready values; `from_builtins` reads them back."""
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+        # Through JSON and back: `msgspec.to_builtins` leaves tuples, which Airflow would wrap in
+        # its own serialization.
+        return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, Any])
 
     @classmethod
     def from_builtins(cls, data: dict[str, Any]) -> RolloutSpec:
