@@ -163,7 +163,7 @@ class GateTrigger(BaseTrigger):
             event = Event(
                 at=Clock().now(),
                 task=ref.task_id,
-                text=f"the gate ended without a verdict: {error or type(error).__name__}",
+                text=f"the gate ended without a verdict: {str(error) or type(error).__name__}",
             )
             await XComNotebook(ref, self.log).save_events([event])
         except Exception:

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_rollout.hooks.connection import airflow_connections
+from airflow_rollout.hooks.links import LINK_NAME, release_url
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.record import Attempt, Event, Key, from_piece
 from airflow_rollout.spec.model import RolloutSpec
@@ -67,12 +68,18 @@ class ReadyTrigger(BaseTrigger):
         ready = False
         try:
             ready = await self._wait()
-        except Exception:
+        except Exception as error:
             self.log.exception("could not ask whether the canary is ready")
+            await self._tell(
+                f"could not ask whether the canary is ready: {str(error) or type(error).__name__}"
+            )
         yield TaskSuccessEvent() if ready else TaskFailedEvent()
 
+    def _ref(self) -> TaskRef:
+        return TaskRef.of(self.task_instance, self.task_ref)
+
     async def _wait(self) -> bool:
-        ref = TaskRef.of(self.task_instance, self.task_ref)
+        ref = self._ref()
         prepare = TaskRef(dag_id=ref.dag_id, run_id=ref.run_id, task_id=self.prepare_task_id)
         attempt = from_piece(self.attempt, Attempt) or await pull(
             prepare, Key.ATTEMPT, Attempt, timeout_seconds=_FIRST_ANSWER_SECONDS
@@ -84,15 +91,22 @@ class ReadyTrigger(BaseTrigger):
         began = clock.now()
         async with open_systems(spec, airflow_connections()) as systems:
             ready, detail = await _probe_until(systems, attempt, spec.ready_timeout_seconds, clock)
-        now = clock.now()
         text = f"{attempt.canary.version} is ready" if ready else f"never ready: {detail}"
-        text += f" after {now - began:.1f} s"
-        notebook = XComNotebook(ref, self.log)
-        notebook.say(text)
-        await notebook.save_events(
-            [Event(at=now, task=ref.task_id, text=text, epoch=attempt.token.epoch)]
-        )
+        text += f" after {clock.now() - began:.1f} s"
+        await self._tell(text, epoch=attempt.token.epoch)
         return ready
+
+    async def _tell(self, text: str, *, epoch: str = "") -> None:
+        """Leave a line in the record and the link to it; their failure changes nothing."""
+        try:
+            ref = self._ref()
+            notebook = XComNotebook(ref, self.log)
+            notebook.say(text)
+            event = Event(at=Clock().now(), task=ref.task_id, text=text, epoch=epoch)
+            await notebook.save_events([event])
+            await notebook.save_link(LINK_NAME, release_url(ref.dag_id, ref.run_id))
+        except Exception:
+            self.log.exception("could not save what happened")
 
 
 async def _probe_until(
