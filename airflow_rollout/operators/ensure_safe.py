@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_rollout.hooks.moves import Move
 from airflow_rollout.operators.causes import Cause, collect_pieces, task_states
-from airflow_rollout.operators.rollback import WayBack
+from airflow_rollout.operators.rollback import WayBackOperator
 from airflow_rollout.record import Key, assemble
 from airflow_rollout.release import Outcome, ReleaseState
 from airflow_rollout.spec.model import RolloutSpec
@@ -17,7 +17,7 @@ from airflow_rollout.spec.model import RolloutSpec
 __all__ = ["EnsureSafeOperator"]
 
 
-class EnsureSafeOperator(WayBack):
+class EnsureSafeOperator(WayBackOperator):
     """Do what `rollback` would have done where the run ended without it, and close the record.
 
     Runs when the run was marked failed or success, when tasks were marked or skipped, and after

@@ -20,7 +20,7 @@ from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describ
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.traffic.base import Feature
 
-__all__ = ["RollbackOperator", "WayBack", "go_back"]
+__all__ = ["RollbackOperator", "WayBackOperator", "go_back"]
 
 # How long the way back is tried before the run ends as failed_to_roll_back.
 DEADLINE_SECONDS = 3600.0
@@ -36,7 +36,7 @@ _SEEN_SECONDS = 30.0
 _SETTLE_SECONDS = 2.5
 
 
-class WayBack(ReleaseOperator):
+class WayBackOperator(ReleaseOperator):
     """What `rollback` and `ensure_safe` share: to decide from the router's record alone.
 
     :param spec: how the service is released.
@@ -132,7 +132,7 @@ class WayBack(ReleaseOperator):
         self.tell(context, text, epoch=epoch)
 
 
-class RollbackOperator(WayBack):
+class RollbackOperator(WayBackOperator):
     """Put all traffic on the stable version and remove the canary.
 
     Works from the router's record alone, whatever else is broken; repeated, it finds its work
