@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -107,12 +106,14 @@ def _bars(now: ReleaseNow) -> Table:
     table = _grid()
     weight = now.weight or 0
     step = f"  {now.gate.step_id}" if now.gate is not None else ""
-    table.add_row("weight", _bar(weight / 100), f"{weight} %{step}")
+    table.add_row("weight", _Bar(weight / 100, "cyan"), f"{weight} %{step}")
     if now.gate is None:
-        table.add_row("evidence", _bar(0.0), "-")
+        table.add_row("evidence", _Bar(0.0), "-")
     else:
         judgement = now.gate.judgement
-        table.add_row("evidence", _bar(_share_of_limit(judgement)), evidence_words(judgement))
+        table.add_row(
+            "evidence", _Bar(_share_of_limit(judgement), "magenta"), evidence_words(judgement)
+        )
     return table
 
 
@@ -159,12 +160,6 @@ def _grid() -> Table:
     return table
 
 
-def _bar(share: float) -> ProgressBar:
-    return ProgressBar(
-        total=1.0, completed=share, width=_BAR_WIDTH, complete_style="cyan", finished_style="red"
-    )
-
-
 def _share_of_limit(judgement: Judgement) -> float:
     # Odds multiply from one interval to the next, so they move evenly on a logarithmic scale.
     if judgement.evidence <= 1 or judgement.limit <= 1:
@@ -185,3 +180,16 @@ class _Lines:
         for line in lines:
             yield from line
             yield Segment.line()
+
+
+class _Bar:
+    """Show a share from 0 to 1 as a bar that can be read without colours."""
+
+    def __init__(self, share: float, style: str = "") -> None:
+        self._share = share
+        self._style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        full, empty = "#." if options.ascii_only else "\u2588\u2591"
+        cells = round(self._share * _BAR_WIDTH)
+        yield Text.assemble((full * cells, self._style), (empty * (_BAR_WIDTH - cells), "dim"))

@@ -261,14 +261,19 @@ def wait_until(
 def ending_on_sigterm() -> Iterator[None]:
     """Turn SIGTERM into `SystemExit` meanwhile, so that context managers are left in order.
 
+    So does a terminal that is closed (SIGHUP), unless the caller ignores that, as `nohup` does.
     Main thread only, as Python's signal handlers are.
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, leave) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

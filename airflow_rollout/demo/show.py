@@ -134,15 +134,16 @@ class Show:
             lab.wait_ready()
             lab.airflow.wait_for_dag(ROLLOUT)
         self._note(ready_seconds=self._seconds())
-        self._show_address()
+        self._show_address("Open it while the releases run")
 
     def _release_all(self) -> None:
-        self._lab.start_load(ROLLOUT, rate=self._options.rate)
         first = self._releaser.release(FIRST_VERSION)
         self._note(first=first)
         self._screen.show(release_block(first))
         if first.problem:
             raise LabError(f"nothing to release against: {first.problem}")
+        # A service that nobody serves yet has no users either.
+        self._lab.start_load(ROLLOUT, rate=self._options.rate)
         for index, version in enumerate(VERSIONS):
             result = self._releaser.release(version)
             done = self._report.releases
@@ -161,18 +162,18 @@ class Show:
             self._screen.show(Text(text, style="bold green"))
 
     def _stay(self) -> None:
-        self._show_address()
-        self._screen.show(Text("It stays until you press Ctrl-C."))
+        self._show_address("All this stays until you press Ctrl-C")
         try:
             while True:
                 time.sleep(_STAY_SECONDS)
         except KeyboardInterrupt:
             return
 
-    def _show_address(self) -> None:
+    def _show_address(self, title: str) -> None:
         airflow = self._lab.airflow
+        router_url = f"{self._lab.traefik.api_url}/dashboard/"
         self._screen.show(
-            address_panel(airflow.url, airflow.user, airflow.password, self._lab.traefik.api_url)
+            address_panel(title, airflow.url, airflow.user, airflow.password, router_url)
         )
 
     def _write_report(self) -> None:
@@ -189,7 +190,7 @@ class Show:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Let nobody interrupt the ending: a second Ctrl-C would leave processes behind."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield

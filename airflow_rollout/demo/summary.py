@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -18,14 +18,16 @@ from airflow_rollout.release import Outcome
 __all__ = ["address_panel", "final_table", "outcome_words", "release_block", "table_rows"]
 
 
-def address_panel(url: str, user: str, password: str, router_url: str) -> RenderableType:
+def address_panel(
+    title: str, url: str, user: str, password: str, router_url: str
+) -> RenderableType:
     """Return where to look and how to log in."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_row("Airflow UI", Text(url, style="bold"))
-    table.add_row("user", Text(user, style="bold"))
-    table.add_row("password", Text(password, style="bold"))
-    table.add_row("router", Text(f"{router_url}/dashboard/"))
-    return Panel(table, title="Open it while the releases run", title_align="left", expand=False)
+    for name, value in (("Airflow UI", url), ("user", user), ("password", password)):
+        table.add_row(name, Text(value, style="bold"))
+    table.add_row("", "log in first: every release's page is part of it")
+    table.add_row("router", router_url)
+    return Panel(table, title=title, title_align="left", expand=False)
 
 
 def outcome_words(result: ReleaseResult) -> Text:
@@ -42,14 +44,14 @@ def release_block(result: ReleaseResult) -> RenderableType:
         (f"{result.version} ", "bold"), outcome_words(result),
         f" after {_time(result.took_seconds)}  ({result.fault})",
     )  # fmt: skip
-    lines: list[RenderableType] = [head, Text(f"  {result.verdict}")]
+    lines: list[RenderableType] = [head, _Indented(result.verdict)]
     costs = _costs(result)
     if costs:
-        lines.append(Text(f"  {costs}"))
+        lines.append(_Indented(costs))
     # An address that is broken into two lines can be neither clicked nor copied.
     lines.append(Text(f"  {result.url}", no_wrap=True, overflow="ignore", style="blue"))
     if result.problem:
-        lines.append(Text(f"  NOT AS IT SHOULD BE: {result.problem}", style="bold red"))
+        lines.append(_Indented(f"NOT AS IT SHOULD BE: {result.problem}", "bold red"))
     return Group(*lines, Text(""))
 
 
@@ -132,3 +134,15 @@ def _time(seconds: float | None) -> str:
         return "-"
     # A time below a twentieth of a second would read as none at all.
     return f"{seconds:.2f} s" if 0 < seconds < 0.1 else f"{seconds:.1f} s"
+
+
+class _Indented:
+    """Indent every line of a text that is wrapped, and leave no blanks behind it."""
+
+    def __init__(self, text: str, style: str = "") -> None:
+        self._text = Text(text, style=style)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._text.wrap(console, options.max_width - 2):
+            line.rstrip()
+            yield Text.assemble("  ", line)

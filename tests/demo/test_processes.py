@@ -179,7 +179,7 @@ with ending_on_sigterm(), Processes() as processes:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_nothing_outlives_a_parent_that_is_killed(number: signal.Signals) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT.format(command=tree())],
@@ -193,8 +193,8 @@ def test_nothing_outlives_a_parent_that_is_killed(number: signal.Signals) -> Non
         pids = pids_in(log)
         parent.send_signal(number)
         code = parent.wait(20)
-    if number == signal.SIGTERM:
-        assert code == 128 + signal.SIGTERM
+    if number in {signal.SIGTERM, signal.SIGHUP}:
+        assert code == 128 + number
     wait_gone(pids)
     wait_until(lambda: not log.parent.exists(), what="removed directory", timeout_seconds=20)
 
@@ -211,6 +211,16 @@ def test_sigterm_becomes_an_exit_only_inside(tmp_path: Path) -> None:
         told_to_end()
     assert end.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_closed_terminal_does_not_end_who_ignores_it() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_on_sigterm():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_child_that_ends_too_early_shows_its_log(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_the_picture_says_weight_arms_evidence_verdict_and_timeline_in_words() -
 def test_a_terminal_without_unicode_gets_a_picture_too() -> None:
     lines = drawn(now(found=gate(judgement())), encoding="ascii")
     assert any("payment-service v2" in line for line in lines)
+    assert any("###" + "." * 27 + "  10 %" in line for line in lines)
 
 
 @pytest.mark.parametrize(
