@@ -3,6 +3,7 @@
 RolloutError
   SpecError(file, path, found, allowed)   a document is wrong; raised while the DAG file is parsed
   ReleaseRefused(found, wanted)           the fence said no
+    ReleaseBusy(found, wanted)            another release is open: worth asking again later
   AdapterError(system)
     TransientAdapterError                 timeout, refused, 429, 5xx: worth another try
     PermanentAdapterError                 401, 403, 404, unreadable answer, bad query: not worth one
@@ -16,6 +17,7 @@ from __future__ import annotations
 __all__ = [
     "AdapterError",
     "PermanentAdapterError",
+    "ReleaseBusy",
     "ReleaseRefused",
     "RolloutError",
     "SpecError",
@@ -84,6 +86,10 @@ class ReleaseRefused(RolloutError):
         self.found = found
         self.wanted = wanted
         super().__init__(f"{reason} (found: {found}; wanted: {wanted})")
+
+
+class ReleaseBusy(ReleaseRefused):
+    """Say that another release of the service is open; once it has ended, this one may open."""
 
 
 class AdapterError(RolloutError):

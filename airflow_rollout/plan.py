@@ -13,6 +13,7 @@ __all__ = [
     "PlannedStep",
     "find_step",
     "gate_deadline_seconds",
+    "later_step_ids",
     "make_plan",
 ]
 
@@ -86,6 +87,12 @@ def find_step(spec: RolloutSpec, step_id: str) -> PlannedStep:
     if step_id not in steps:
         raise KeyError(f"no step {step_id!r} in {spec.name}, only {', '.join(steps)}")
     return steps[step_id]
+
+
+def later_step_ids(spec: RolloutSpec, step_id: str) -> frozenset[str]:
+    """Return the ids of the steps behind one of a spec's plan."""
+    weight = find_step(spec, step_id).weight
+    return frozenset(step.id for step in make_plan(spec).steps if step.weight > weight)
 
 
 def gate_deadline_seconds(hold: float, failure_limit: int, interval: float) -> float:

@@ -5,11 +5,12 @@ with it; nothing here trusts Airflow's database. Three rules carry everything:
 
 * raising needs the same epoch, the same arms, state `open` and the weight the last step left;
 * an abort needs its own epoch and seals it, and a sealed epoch never opens again;
-* on another release's split an abort changes nothing.
+* on another release's split an abort changes nothing, nor does a gate on a later step's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -25,6 +26,7 @@ __all__ = [
     "decide_open",
     "decide_promotion",
     "decide_raise",
+    "decide_seal",
     "describe",
     "is_expected",
 ]
@@ -79,7 +81,11 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSplit:
-    """The record at the router: arms, weight (percent on the canary) and who may change it."""
+    """The record at the router: arms, weight (percent on the canary) and who may change it.
+
+    :param step: the step that wrote the weight, for example ``step_02``; empty before the first.
+        A weight changed by hand leaves it as it is, which tells the two apart.
+    """
 
     service: str
     stable: Arm | None
@@ -88,15 +94,20 @@ class TrafficSplit:
     state: ReleaseState
     token: Token
     reason: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """`split` is what to write for WRITE, what is already there for DONE, None for REFUSE."""
+    """`split` is what to write for WRITE, what is already there for DONE, None for REFUSE.
+
+    `busy` marks a REFUSE that lasts only as long as another release is open.
+    """
 
     action: Action
     reason: str
     split: TrafficSplit | None = None
+    busy: bool = False
 
 
 def decide_open(found: TrafficSplit | None, *, service: str, token: Token, canary: Arm) -> Decision:
@@ -114,20 +125,30 @@ def decide_open(found: TrafficSplit | None, *, service: str, token: Token, canar
     if found.token.epoch == token.epoch:
         return _again(found)
     if found.state is ReleaseState.OPEN and found.token.owner != token.owner:
-        return _refuse(
+        reason = (
             f"release {found.token.owner} is still open; if nothing runs it any more, run "
             "`airflow-rollout rollback`"
         )
-    split = replace(found, canary=canary, weight=0, state=ReleaseState.OPEN, token=token, reason="")
+        return Decision(action=Action.REFUSE, reason=reason, busy=True)
+    split = replace(
+        found, canary=canary, weight=0, state=ReleaseState.OPEN, token=token, reason="", step=""
+    )
     return Decision(action=Action.WRITE, reason=f"opened for {canary.version}", split=split)
 
 
 def decide_raise(
-    found: TrafficSplit | None, *, token: Token, canary: Arm, weight: int, previous_weight: int
+    found: TrafficSplit | None,
+    *,
+    token: Token,
+    canary: Arm,
+    weight: int,
+    previous_weight: int,
+    step: str = "",
 ) -> Decision:
     """Raise the canary to `weight` if the split is exactly what the previous step left.
 
-    A service without a stable version has nothing to compare with and nobody to fall back on: its
+    `step` is written beside the weight: it tells a gate that comes too late from its own step. A
+    service without a stable version has nothing to compare with and nobody to fall back on: its
     first version becomes stable with the first raise.
     """
     if found is None:
@@ -143,16 +164,15 @@ def decide_raise(
         return Decision(
             action=Action.WRITE, reason="first version of this service", split=_released(found)
         )
-    if found.weight == weight:
+    if (found.weight, found.step) == (weight, step):
         return Decision(action=Action.DONE, reason="already there", split=found)
-    if found.weight != previous_weight:
+    if found.weight not in (weight, previous_weight):
         return _refuse(
             f"the weight is {found.weight} %, the previous step left {previous_weight} %; "
             "clear the run to try again"
         )
-    return Decision(
-        action=Action.WRITE, reason=f"raise to {weight} %", split=replace(found, weight=weight)
-    )
+    split = replace(found, weight=weight, step=step)
+    return Decision(action=Action.WRITE, reason=f"raise to {weight} %", split=split)
 
 
 def decide_promotion(found: TrafficSplit | None, *, token: Token, canary: Arm) -> Decision:
@@ -173,11 +193,22 @@ def decide_promotion(found: TrafficSplit | None, *, token: Token, canary: Arm) -
     )
 
 
-def decide_abort(found: TrafficSplit | None, *, epoch: str, owner: str, reason: str) -> Decision:
+def decide_abort(
+    found: TrafficSplit | None,
+    *,
+    epoch: str,
+    owner: str,
+    reason: str,
+    later_steps: Collection[str] = (),
+) -> Decision:
     """Put all traffic back and seal the epoch; on another release's split change nothing.
 
     `epoch` may be empty when the caller (the teardown, a person) only knows the owner: then the
     owner's current attempt is meant.
+
+    `later_steps` are those behind the step of a gate that asks. The release got there because
+    another gate of this step passed it, so this one was asleep and its verdict is out of date. A
+    rollback, the teardown and a person mean the whole attempt and give none.
     """
     if found is None:
         return Decision(action=Action.DONE, reason="the router has no record of this release")
@@ -192,8 +223,26 @@ def decide_abort(found: TrafficSplit | None, *, epoch: str, owner: str, reason: 
         return Decision(action=Action.DONE, reason="already released", split=found)
     if found.state is ReleaseState.SEALED and found.weight == 0:
         return Decision(action=Action.DONE, reason="already sealed at 0 %", split=found)
-    split = replace(found, weight=0, state=ReleaseState.SEALED, reason=found.reason or reason)
-    return Decision(action=Action.WRITE, reason=reason, split=split)
+    if found.state is ReleaseState.OPEN and found.step in later_steps:
+        reason = f"the release has moved on to {found.step}"
+        return Decision(action=Action.DONE, reason=reason, split=found)
+    return Decision(action=Action.WRITE, reason=reason, split=_sealed(found, reason))
+
+
+def decide_seal(found: TrafficSplit | None, *, before: TrafficSplit, reason: str) -> Decision:
+    """Seal `before` again, if a write of its own epoch landed on it that must not stand.
+
+    For routers that write whatever they find: there even a promotion may land on a seal. `before`
+    holds the arms as they were.
+    """
+    if found is None:
+        return Decision(action=Action.DONE, reason="the router has no record of this release")
+    if found.token.epoch != before.token.epoch:
+        reason = f"the split belongs to {found.token.owner}"
+        return Decision(action=Action.DONE, reason=reason, split=found)
+    if found.state is ReleaseState.SEALED and found.weight == 0:
+        return Decision(action=Action.DONE, reason="sealed at 0 %", split=found)
+    return Decision(action=Action.WRITE, reason=reason, split=_sealed(before, reason))
 
 
 def is_expected(found: TrafficSplit | None, *, token: Token, canary: Arm, weight: int) -> str:
@@ -243,6 +292,10 @@ def _again(found: TrafficSplit) -> Decision:
 
 def _released(found: TrafficSplit) -> TrafficSplit:
     return replace(found, stable=found.canary, canary=None, weight=0, state=ReleaseState.RELEASED)
+
+
+def _sealed(found: TrafficSplit, reason: str) -> TrafficSplit:
+    return replace(found, weight=0, state=ReleaseState.SEALED, reason=found.reason or reason)
 
 
 def _refuse(reason: str) -> Decision:

@@ -1,13 +1,28 @@
-"""Move traffic: read the record, ask the fence, write, and ask again when somebody was quicker."""
+"""Move traffic: read the record, ask the fence, write, and ask again when somebody was quicker.
+
+A router with conditional writes takes a write only on the record that was read, so what the fence
+decided is what happens. The others take any write, also one whose ground has changed since it was
+read. There every write is read back, and a write that rises has to be quick: a rollback looks for
+`SETTLE_SECONDS` whether one lands behind its seal, so a writer that took longer than
+`QUICK_SECONDS` cannot know whether it came behind that and takes its own write back.
+What that leaves open on such a router: a sender that slept between its read and its write for
+longer than that *and* was killed between its write and the way back; and an old abort that was
+asleep there, which takes the traffic from whoever has it by then.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_rollout.errors import ReleaseRefused, RolloutError, TransientAdapterError
+from airflow_rollout.errors import (
+    ReleaseBusy,
+    ReleaseRefused,
+    RolloutError,
+    TransientAdapterError,
+)
+from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
 from airflow_rollout.release import (
     Action,
     Arm,
@@ -18,14 +33,26 @@ from airflow_rollout.release import (
     decide_open,
     decide_promotion,
     decide_raise,
+    decide_seal,
     describe,
 )
-from airflow_rollout.traffic.base import WriteConflict
+from airflow_rollout.traffic.base import Feature, WriteConflict
 
 if TYPE_CHECKING:
     from airflow_rollout.hooks.systems import Systems
 
-__all__ = ["Move", "abort", "make_stable", "open_release", "persist", "raise_weight", "wait_live"]
+__all__ = [
+    "QUICK_SECONDS",
+    "SETTLE_SECONDS",
+    "Move",
+    "abort",
+    "make_stable",
+    "open_release",
+    "persist",
+    "raise_weight",
+    "settle",
+    "wait_live",
+]
 
 # Every conflict means that somebody else's write succeeded; more than a handful in a row is a
 # fight with another controller, which a louder error ends better than a longer loop.
@@ -34,7 +61,16 @@ _MAX_CONFLICTS = 10
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
-T = TypeVar("T")
+# From the read to the answer of the write. A control plane that takes longer is not fit for a
+# release that has to stop within seconds.
+QUICK_SECONDS = 2.0
+
+# How long after a seal a write may still land: it was read before the seal, is sent within
+# QUICK_SECONDS and may be 2 s on its way, be it a second copy or without its sender; 1 s of slack.
+SETTLE_SECONDS = 5.0
+
+# What lands behind a seal has traffic for this long at most.
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +83,17 @@ class Move:
     split: TrafficSplit | None
 
 
+T = TypeVar("T")
+
+Decide = Callable[[TrafficSplit | None], Decision]
+
+
 async def open_release(systems: Systems, *, service: str, token: Token, canary: Arm) -> Move:
-    """Open a release at weight 0; `ReleaseRefused` while another one is open."""
+    """Open a release at weight 0.
+
+    :raises ReleaseBusy: another one is open.
+    :raises ReleaseRefused: this epoch has ended.
+    """
     return await _move(
         systems,
         lambda found: decide_open(found, service=service, token=token, canary=canary),
@@ -57,50 +102,115 @@ async def open_release(systems: Systems, *, service: str, token: Token, canary: 
 
 
 async def raise_weight(
-    systems: Systems, *, token: Token, canary: Arm, weight: int, previous_weight: int
+    systems: Systems,
+    *,
+    token: Token,
+    canary: Arm,
+    weight: int,
+    previous_weight: int,
+    step: str = "",
+    timer: Timer = LOOP_TIMER,
 ) -> Move:
     """Raise the canary's weight by the fence's rules; `ReleaseRefused` otherwise."""
     return await _move(
         systems,
         lambda found: decide_raise(
-            found, token=token, canary=canary, weight=weight, previous_weight=previous_weight
+            found,
+            token=token,
+            canary=canary,
+            weight=weight,
+            previous_weight=previous_weight,
+            step=step,
         ),
         wanted=f"{weight} % on {canary.version}",
+        rising=timer,
     )
 
 
-async def make_stable(systems: Systems, *, token: Token, canary: Arm) -> Move:
+async def make_stable(
+    systems: Systems, *, token: Token, canary: Arm, timer: Timer = LOOP_TIMER
+) -> Move:
     """Make the canary the stable version; `ReleaseRefused` unless it carries all traffic."""
-    return await _move(
-        systems,
-        lambda found: decide_promotion(found, token=token, canary=canary),
-        wanted=f"{canary.version} as the stable version",
-    )
+
+    def decide(found: TrafficSplit | None) -> Decision:
+        return decide_promotion(found, token=token, canary=canary)
+
+    wanted = f"{canary.version} as the stable version"
+    move = await _move(systems, decide, wanted=wanted, rising=timer)
+    if move.wrote and not _is_conditional(systems):
+        # The last word of a release has to be true: an abort on its way lands before it is said.
+        await timer.pause(SETTLE_SECONDS)
+        return await _move(systems, decide, wanted=wanted, rising=timer)
+    return move
 
 
-async def abort(systems: Systems, *, epoch: str, owner: str, reason: str) -> Move:
-    """Put all traffic back and seal the attempt; on another release's split change nothing."""
+async def abort(
+    systems: Systems, *, epoch: str, owner: str, reason: str, later_steps: Collection[str] = ()
+) -> Move:
+    """Put all traffic back and seal the attempt; on another release's split change nothing.
+
+    :param later_steps: the steps behind a gate's own, on which it changes nothing either.
+    """
     return await _move(
         systems,
-        lambda found: decide_abort(found, epoch=epoch, owner=owner, reason=reason),
+        lambda found: decide_abort(
+            found, epoch=epoch, owner=owner, reason=reason, later_steps=later_steps
+        ),
         wanted="weight 0",
     )
 
 
+async def settle(systems: Systems, sealed: TrafficSplit, *, timer: Timer = LOOP_TIMER) -> Move:
+    """Look whether a split stays sealed, and seal it again as often as a late write lands on it.
+
+    One look where writes are conditional; `SETTLE_SECONDS` without a late write elsewhere.
+
+    :param sealed: what an abort left.
+    :returns: the last look; `wrote` says that something had landed.
+    """
+    reason = "a write that was on its way landed on the seal"
+
+    async def look() -> Move:
+        return await _move(
+            systems,
+            lambda found: decide_seal(found, before=sealed, reason=reason),
+            wanted="weight 0",
+        )
+
+    move = await look()
+    landed = int(move.wrote)
+    end = timer.now() + SETTLE_SECONDS
+    while not _is_conditional(systems) and timer.now() <= end:
+        await timer.pause(_LOOK_SECONDS)
+        move = await look()
+        if move.wrote:
+            landed += 1
+            end = timer.now() + SETTLE_SECONDS
+        if landed > _MAX_CONFLICTS:
+            raise TransientAdapterError(f"{landed} writes landed on the seal", system="router")
+    return replace(move, wrote=landed > 0)
+
+
 async def _move(
-    systems: Systems, decide: Callable[[TrafficSplit | None], Decision], *, wanted: str
+    systems: Systems, decide: Decide, *, wanted: str, rising: Timer | None = None
 ) -> Move:
+    """Read, decide, write; `rising` measures a write that would have to be taken back if slow."""
     for _ in range(_MAX_CONFLICTS):
+        began = rising.now() if rising else 0.0
         found = await systems.read_split()
         decision = decide(found)
         if decision.action is Action.REFUSE or (
             decision.action is Action.WRITE and decision.split is None
         ):
-            raise ReleaseRefused(decision.reason, found=describe(found), wanted=wanted)
+            kind = ReleaseBusy if decision.busy else ReleaseRefused
+            raise kind(decision.reason, found=describe(found), wanted=wanted)
         if decision.action is Action.DONE or decision.split is None:
             return Move(found=found, wrote=False, reason=decision.reason, split=decision.split)
         try:
-            split = await systems.write_split(decision.split, found)
+            if rising and found and not _is_conditional(systems):
+                split = await _write_quickly(systems, decision.split, found, began, rising)
+            else:
+                split = await _write(systems, decision.split, found)
         except WriteConflict:
             continue
         return Move(found=found, wrote=True, reason=decision.reason, split=split)
@@ -109,35 +219,73 @@ async def _move(
     )
 
 
+async def _write(systems: Systems, split: TrafficSplit, found: TrafficSplit | None) -> TrafficSplit:
+    """Write, and see that it stands where somebody else's write could have landed on it."""
+    written = await systems.write_split(split, found)
+    if not _is_conditional(systems):
+        stands = await systems.read_split()
+        if stands != written:
+            raise WriteConflict(stands)
+    return written
+
+
+async def _write_quickly(
+    systems: Systems, split: TrafficSplit, found: TrafficSplit, began: float, timer: Timer
+) -> TrafficSplit:
+    """Write and, if that was slow, take it back: what `found` said may have been sealed since."""
+    fault: Exception | None = None
+    written = split
+    try:
+        written = await _write(systems, split, found)
+    except (RolloutError, WriteConflict) as error:
+        fault = error
+    took = timer.now() - began
+    if took > QUICK_SECONDS:
+        reason = f"the write took {took:.1f} s, too long to be sure that nobody aborted meanwhile"
+        move = await settle(systems, replace(found, reason=found.reason or reason), timer=timer)
+        raise ReleaseRefused(reason, found=describe(move.split), wanted=describe(split)) from fault
+    if fault is not None:
+        raise fault
+    return written
+
+
+def _is_conditional(systems: Systems) -> bool:
+    return Feature.CONDITIONAL_WRITE in systems.router.features
+
+
 async def persist(
-    action: Callable[[], Awaitable[T]], *, seconds: float, on_error: Callable[[str], None]
+    action: Callable[[], Awaitable[T]],
+    *,
+    seconds: float,
+    on_error: Callable[[str], None],
+    timer: Timer = LOOP_TIMER,
 ) -> T:
     """Repeat an action until it succeeds or `seconds` are over, then raise its last error.
 
     For going back to safety only: every error is repeated, permanent ones too, since a permission
     that was taken away may be given back while the release waits.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    end = timer.now() + seconds
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             return await action()
         except Exception as error:
             on_error(str(error) if isinstance(error, RolloutError) else repr(error))
-            if loop.time() + pause > end:
+            if timer.now() + pause > end:
                 raise
-        await asyncio.sleep(pause)
+        await timer.pause(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
-async def wait_live(systems: Systems, weight: int, *, seconds: float) -> None:
+async def wait_live(
+    systems: Systems, weight: int, *, seconds: float, timer: Timer = LOOP_TIMER
+) -> None:
     """Wait until the data plane works at `weight`; at once where it cannot be read back.
 
     :raises TransientAdapterError: it was not seen within `seconds`.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    end = timer.now() + seconds
     seen = "nothing"
     while True:
         try:
@@ -148,8 +296,8 @@ async def wait_live(systems: Systems, weight: int, *, seconds: float) -> None:
             if live is None or live == weight:
                 return
             seen = f"{live} %"
-        if loop.time() > end:
+        if timer.now() > end:
             raise TransientAdapterError(
                 f"the record says {weight} %, the data plane shows {seen}", system="router"
             )
-        await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+        await timer.pause(_FIRST_PAUSE_SECONDS)

@@ -12,7 +12,7 @@ from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.links import LINK_NAME, release_url
 from airflow_rollout.hooks.systems import open_systems
-from airflow_rollout.plan import PlannedStep, make_plan
+from airflow_rollout.plan import PlannedStep, later_step_ids, make_plan
 from airflow_rollout.record import Checkpoint, Event, GatePiece, Key, StepStart, from_piece
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
@@ -107,6 +107,7 @@ class GateTrigger(BaseTrigger):
                 written_at=start.written_at,
                 clock=clock,
                 say=notebook.say,
+                later_steps=later_step_ids(spec, step.id),
             )
             loop = GateLoop(
                 systems=systems,

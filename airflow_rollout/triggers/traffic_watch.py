@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, RolloutError
 from airflow_rollout.hooks.moves import abort, persist, wait_live
 from airflow_rollout.hooks.systems import Systems
+from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
 from airflow_rollout.record import Attempt, Stop
 from airflow_rollout.release import is_expected
 from airflow_rollout.triggers.clock import Clock
@@ -41,6 +41,8 @@ class TrafficWatch:
 
     :param weight: what this step wrote (percent).
     :param say: where a line for the log goes.
+    :param later_steps: ids of the steps behind this one: a gate that was asleep while the release
+        moved on to them leaves them alone.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class TrafficWatch:
         written_at: float,
         clock: Clock,
         say: Callable[[str], None],
+        later_steps: Collection[str] = (),
+        timer: Timer = LOOP_TIMER,
     ) -> None:
         self._systems = systems
         self._attempt = attempt
@@ -59,6 +63,8 @@ class TrafficWatch:
         self._clock = clock
         self._say = say
         self._written_at = written_at
+        self._later_steps = later_steps
+        self._timer = timer
         self._unreadable = 0
 
     async def look(self) -> str:
@@ -95,18 +101,24 @@ class TrafficWatch:
             nonlocal tries
             tries += 1
             token = self._attempt.token
-            move = await abort(self._systems, epoch=token.epoch, owner=token.owner, reason=reason)
+            move = await abort(
+                self._systems,
+                epoch=token.epoch,
+                owner=token.owner,
+                reason=reason,
+                later_steps=self._later_steps,
+            )
             self._say(f"traffic: {move.reason}")
 
         try:
-            await persist(write, seconds=STOP_SECONDS, on_error=self._complain)
+            await persist(write, seconds=STOP_SECONDS, on_error=self._complain, timer=self._timer)
         except Exception as error:  # noqa: BLE001 - the rollback task goes on where this ends
             text = str(error) if isinstance(error, RolloutError) else repr(error)
             return replace(stop, tries=tries, error=text)
         written_at = self._clock.now()
         stop = replace(stop, tries=tries, written_at=written_at)
         try:
-            await wait_live(self._systems, 0, seconds=_SEEN_SECONDS)
+            await wait_live(self._systems, 0, seconds=_SEEN_SECONDS, timer=self._timer)
         except AdapterError as error:
             return replace(stop, error=str(error))
         return replace(stop, seen_at=self._clock.now())
@@ -120,5 +132,5 @@ class TrafficWatch:
             try:
                 return await self.look()
             except Unconfirmed:
-                await asyncio.sleep(0.1)
+                await self._timer.pause(0.1)
         return await self.look()
