@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_rollout.errors import (
+    PermanentAdapterError,
+    ReleaseRefused,
+    RolloutError,
+    SpecError,
+)
 from airflow_rollout.hooks.links import ReleaseRecordLink
 from airflow_rollout.record import Attempt, Event, Key, events_piece, from_piece, to_piece
 from airflow_rollout.spec.model import RolloutSpec
@@ -73,9 +81,26 @@ class ReleaseOperator(BaseOperator):
     def attempt(self, context: Context, prepare_task_id: str) -> Attempt:
         """Return what `prepare` opened in this run.
 
-        :raises LookupError: it opened nothing.
+        :raises AirflowFailException: it opened nothing, for example because it was marked success.
         """
         attempt = self.pull(context, prepare_task_id, Key.ATTEMPT, Attempt)
         if attempt is None:
-            raise LookupError(f"{prepare_task_id} opened no release in this run")
+            text = f"{prepare_task_id} opened no release in this run"
+            self.tell(context, text)
+            raise AirflowFailException(text)
         return attempt
+
+    @contextmanager
+    def telling(self, context: Context, what: str, epoch: str) -> Iterator[None]:
+        """Put what goes wrong inside into the record; what no repetition mends ends the task.
+
+        :raises AirflowFailException: a refusal or a permanent failure; others go on as they are.
+        """
+        try:
+            yield
+        except RolloutError as error:
+            final = isinstance(error, (ReleaseRefused, PermanentAdapterError, SpecError))
+            self.tell(context, f"{what} {'refused' if final else 'failed'}: {error}", epoch=epoch)
+            if final:
+                raise AirflowFailException(str(error)) from error
+            raise

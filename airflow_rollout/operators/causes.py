@@ -78,11 +78,19 @@ def task_states(context: Context) -> dict[str, str]:
     return {task: str(state) for task, state in states.get(ti.run_id, {}).items() if state}
 
 
-def find_cause(context: Context, spec: RolloutSpec, told_by: Sequence[str], log: Any) -> Cause:
-    """Return why this run is going back; a question to Airflow that fails makes it less exact."""
+def find_cause(
+    context: Context, spec: RolloutSpec, told_by: Sequence[str], log: Any, *, group: str = ""
+) -> Cause:
+    """Return why this run is going back; a question to Airflow that fails makes it less exact.
+
+    :param group: the rollout's task group; what failed elsewhere in the DAG counts only if nothing
+        failed in the group itself.
+    """
     try:
         states = task_states(context)
         failed = [task for task, state in states.items() if state == "failed"]
+        if group:
+            failed = [task for task in failed if task.startswith(f"{group}.")] or failed
         pieces = collect_pieces(context, told_by, states)
         return explain(spec, failed, pieces, now=time.time())
     except Exception:

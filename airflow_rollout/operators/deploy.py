@@ -29,7 +29,8 @@ class DeployCanaryOperator(ReleaseOperator):
     def execute(self, context: Context) -> None:
         """Start the canary."""
         attempt = self.attempt(context, self.prepare_task_id)
-        run_async(self._deploy(attempt))
+        with self.telling(context, "deploy", attempt.token.epoch):
+            run_async(self._deploy(attempt))
         self.tell(
             context,
             f"canary {attempt.canary.version} at {attempt.canary.target}",

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_rollout.hooks.moves import Move
 from airflow_rollout.operators.causes import Cause, collect_pieces, task_states
 from airflow_rollout.operators.rollback import WayBackOperator
-from airflow_rollout.record import Key, assemble
+from airflow_rollout.record import Key, ReleaseRecord, assemble
 from airflow_rollout.release import Outcome, ReleaseState
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -42,21 +42,20 @@ class EnsureSafeOperator(WayBackOperator):
         move = self.go_back(context, reason)
         if move.wrote:
             self.end(context, move, Cause(outcome=Outcome.ABORTED, reason=reason))
-        self._close(context)
+        record = self._close(context)
         if move.wrote:
             raise AirflowFailException(f"{reason}: all traffic was put back on stable")
-        if not self._promoted(context, move) and self._looks_released(context):
+        if not self._promoted(context, move, record) and self._looks_released(context):
             raise AirflowFailException(
                 f"{self.released_task_id} is marked, but this release was not promoted"
             )
 
-    def _promoted(self, context: Context, move: Move) -> bool:
+    def _promoted(self, context: Context, move: Move, record: ReleaseRecord | None) -> bool:
         split = move.split
-        return (
-            split is not None
-            and split.token.owner == self.release_owner(context)
-            and split.state is ReleaseState.RELEASED
-        )
+        if split is not None and split.token.owner == self.release_owner(context):
+            return split.state is ReleaseState.RELEASED
+        # Another release has opened since; only this run's own record still tells.
+        return record is not None and record.outcome is Outcome.PROMOTED
 
     def _looks_released(self, context: Context) -> bool:
         try:
@@ -66,8 +65,8 @@ class EnsureSafeOperator(WayBackOperator):
             return False
         return state in ("success", "skipped")
 
-    def _close(self, context: Context) -> None:
-        """Push the whole record of this release; its failure changes nothing of the end."""
+    def _close(self, context: Context) -> ReleaseRecord | None:
+        """Push and return the whole record of this release; its failure changes nothing."""
         try:
             ti = context["ti"]
             told_by = (*self.told_by, self.task_id)
@@ -77,3 +76,5 @@ class EnsureSafeOperator(WayBackOperator):
                 ti.xcom_push(key=Key.RECORD.value, value=record.to_builtins())
         except Exception:
             self.log.exception("could not close the record")
+            return None
+        return record

@@ -98,7 +98,13 @@ class PrepareReleaseOperator(ReleaseOperator):
             if "{{" in str(getattr(self, name)):
                 raise SpecError("was not rendered", path=name, found=getattr(self, name))
         for name in ("version", "target"):
-            if not str(getattr(self, name)).strip():
+            if not isinstance(getattr(self, name), str):
+                # `render_template_as_native_obj` makes the number 1.1 of the version 1.10.
+                raise SpecError(
+                    "is no text", path=name, found=getattr(self, name),
+                    allowed="a DAG without render_template_as_native_obj",
+                )  # fmt: skip
+            if not getattr(self, name).strip():
                 raise SpecError("is empty", path=name, allowed="the value this release brings")
         interval = parse_duration(self.interval, path="interval") if self.interval else None
         return interval, _number(self.dispersion, "dispersion")

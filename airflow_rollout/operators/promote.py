@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_rollout.analysis.judge import Judge
-from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, raise_weight
 from airflow_rollout.hooks.systems import Systems, open_systems
@@ -59,11 +57,8 @@ class PromoteStepOperator(ReleaseOperator):
         step = find_step(spec, self.step_id)
         epoch = attempt.token.epoch
         state, before = self._handed_on(context, epoch)
-        try:
+        with self.telling(context, f"{step.weight} %", epoch):
             start, move = run_async(self._raise(spec, step, attempt, state, before))
-        except (ReleaseRefused, PermanentAdapterError) as error:
-            self.tell(context, f"{step.weight} % refused: {error}", epoch=epoch)
-            raise AirflowFailException(str(error)) from error
         self.push(context, Key.STEP, start)
         if state is None and self.previous_task_ids:
             self.tell(context, "no evidence was handed on: the judge begins anew", epoch=epoch)
@@ -109,6 +104,7 @@ class PromoteStepOperator(ReleaseOperator):
                 canary=attempt.canary,
                 weight=step.weight,
                 previous_weight=step.previous_weight,
+                step=step.id,
             )
         now = time.time()
         first = move.split is not None and move.split.state is ReleaseState.RELEASED

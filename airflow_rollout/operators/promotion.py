@@ -6,13 +6,8 @@ import time
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_rollout.errors import (
-    PermanentAdapterError,
-    ReleaseRefused,
-    TransientAdapterError,
-)
+from airflow_rollout.errors import TransientAdapterError
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, make_stable, wait_live
 from airflow_rollout.hooks.systems import open_systems
@@ -42,11 +37,8 @@ class PromoteCanaryOperator(ReleaseOperator):
         """Give the idle stable workload the new version and switch."""
         attempt = self.attempt(context, self.prepare_task_id)
         epoch = attempt.token.epoch
-        try:
+        with self.telling(context, "promotion", epoch):
             _, doubt = run_async(self._promote(attempt))
-        except (ReleaseRefused, PermanentAdapterError) as error:
-            self.tell(context, f"promotion refused: {error}", epoch=epoch)
-            raise AirflowFailException(str(error)) from error
         reason = f"promoted: {attempt.canary.version} is the stable version"
         end = End(epoch=epoch, outcome=Outcome.PROMOTED, reason=reason, at=time.time())
         self.push(context, Key.END, end)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_rollout.errors import RolloutError, TransientAdapterError
 from airflow_rollout.hooks.connection import airflow_connections
@@ -71,7 +73,11 @@ class WayBackOperator(ReleaseOperator):
     def go_back(self, context: Context, reason: str) -> Move:
         """Return the move after which this release's traffic was safe.
 
-        :raises RolloutError: the deadline passed; said loudly and recorded before.
+        `wrote` says that this task put it back: now, or in a try before whose write the data
+        plane had not followed yet, or whose worker died.
+
+        :raises AirflowFailException: the deadline passed; said loudly and recorded before. Airflow
+            repeats the task for a worker that died, not for an hour that was in vain.
         """
         owner = self.release_owner(context)
         try:
@@ -89,7 +95,7 @@ class WayBackOperator(ReleaseOperator):
             self.tell(context, message)
             end = End(epoch="", outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message, at=time.time())
             self.push(context, Key.END, end)
-            raise
+            raise AirflowFailException(message) from error
 
     def _never_opened(self, context: Context) -> bool:
         """Say for sure that this run cannot have raised any weight.
@@ -112,14 +118,18 @@ class WayBackOperator(ReleaseOperator):
             async with open_systems(self.spec, airflow_connections()) as systems:
                 return await go_back(systems, owner=owner, reason=reason)
 
-        return await persist(once, seconds=seconds, on_error=self._complain)
+        move = await persist(once, seconds=seconds, on_error=self._complain)
+        split = move.split
+        mine = _is_sealed(split, owner) and split.reason == reason
+        return replace(move, wrote=move.wrote or mine)
 
     def _complain(self, text: str) -> None:
         self.log.error("not safe yet: %s", text)
 
     def end(self, context: Context, move: Move, cause: Cause) -> None:
         """Record how this attempt ended."""
-        epoch = move.split.token.epoch if _is_own(move.split, self.release_owner(context)) else ""
+        split = move.split
+        epoch = split.token.epoch if _is_sealed(split, self.release_owner(context)) else ""
         end = End(epoch=epoch, outcome=cause.outcome, reason=cause.reason, at=time.time())
         self.push(context, Key.END, end)
         outcome = cause.outcome.replace("_", " ")
@@ -147,14 +157,15 @@ class RollbackOperator(WayBackOperator):
 
     def execute(self, context: Context) -> None:
         """Go back, then say why."""
-        move = self.go_back(context, f"stopped by {self.task_id}")
+        reason = f"stopped by {self.task_id}"
+        move = self.go_back(context, reason)
         split = move.split
-        own = _is_own(split, self.release_owner(context))
-        if own and split is not None and not move.wrote and split.reason:
+        if _is_sealed(split, self.release_owner(context)) and split.reason not in ("", reason):
             # The gate was here first and left its verdict in the record.
-            self.end(context, move, Cause(outcome=Outcome.ROLLED_BACK, reason=split.reason))
-            return
-        self.end(context, move, find_cause(context, self.spec, self.told_by, self.log))
+            cause = Cause(outcome=Outcome.ROLLED_BACK, reason=split.reason)
+        else:
+            cause = find_cause(context, self.spec, self.told_by, self.log, group=self.group)
+        self.end(context, move, cause)
 
 
 async def go_back(systems: Systems, *, owner: str, reason: str) -> Move:
@@ -164,7 +175,7 @@ async def go_back(systems: Systems, *, owner: str, reason: str) -> Move:
     """
     move = await abort(systems, epoch="", owner=owner, reason=reason)
     split = move.split
-    if not _is_own(split, owner) or split.state is not ReleaseState.SEALED:
+    if not _is_sealed(split, owner):
         return move
     await wait_live(systems, 0, seconds=_SEEN_SECONDS)
     if Feature.CONDITIONAL_WRITE not in systems.router.features:
@@ -177,8 +188,13 @@ async def go_back(systems: Systems, *, owner: str, reason: str) -> Move:
     return move
 
 
-def _is_own(split: TrafficSplit | None, owner: str) -> TypeGuard[TrafficSplit]:
-    return split is not None and split.token.owner == owner
+def _is_sealed(split: TrafficSplit | None, owner: str) -> TypeGuard[TrafficSplit]:
+    """Say whether a split is a stopped attempt of this owner's."""
+    return (
+        split is not None
+        and split.token.owner == owner
+        and split.state is ReleaseState.SEALED
+    )  # fmt: skip
 
 
 def _words(error: Exception) -> str:
