@@ -240,6 +240,7 @@ class World:
     @asynccontextmanager
     async def open(self, spec: RolloutSpec, connect: Connect) -> AsyncIterator[Systems]:
         """Open like `open_systems`: what is sent after the end is refused."""
+        self.closed = False
         try:
             yield self.systems
         finally:
