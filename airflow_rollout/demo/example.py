@@ -30,6 +30,7 @@ class DemoVersion:
     """One version that the demo releases.
 
     :param fault: what is wrong with it, in words.
+    :param words: what it is, where that is not its fault.
     :param interval: the interval in the release's conf, None for the file's own.
     """
 
@@ -40,11 +41,18 @@ class DemoVersion:
     latency_ms: float = 0.0
     exit_after_seconds: float | None = None
     interval: str | None = None
+    words: str = ""
+
+    @property
+    def title(self) -> str:
+        """Return the rollout, the version and what it is."""
+        return f"{ROLLOUT} {self.name}: {self.words or self.fault}"
 
 
 FIRST_VERSION = DemoVersion(
     name="v1",
-    fault="nothing; the first release, there is no stable version yet",
+    fault="nothing",
+    words="the first version ever, it becomes the stable one",
     expected=Outcome.PROMOTED,
     interval="5s",
 )
@@ -69,7 +77,13 @@ VERSIONS = (
         exit_after_seconds=5.0,
     ),
     # A person at a laptop does not wait the file's six minutes to see a good version promoted.
-    DemoVersion(name="v5", fault="nothing", expected=Outcome.PROMOTED, interval="5s"),
+    DemoVersion(
+        name="v5",
+        fault="nothing",
+        words="a good version",
+        expected=Outcome.PROMOTED,
+        interval="5s",
+    ),
 )
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.cli.watch import Line
-from airflow_rollout.demo.example import ROLLOUT, DemoVersion
+from airflow_rollout.demo.example import DemoVersion
 from airflow_rollout.demo.recent import ArmNow
 from airflow_rollout.record import GatePiece
 
@@ -70,7 +70,7 @@ def live_view(now: ReleaseNow) -> RenderableType:
             _Lines(_verdict(now), _VERDICT_LINES),
             _Lines(_timeline(now.timeline[-_TIMELINE_LINES:]), _TIMELINE_LINES),
         ),
-        title=f"{ROLLOUT} {now.version.name}: {now.version.fault}",
+        title=now.version.title,
         title_align="left",
         subtitle=f"{now.seconds:.0f} s",
         subtitle_align="right",

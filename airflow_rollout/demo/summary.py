@@ -40,9 +40,10 @@ def outcome_words(result: ReleaseResult) -> Text:
 
 def release_block(result: ReleaseResult) -> RenderableType:
     """Return what a release leaves on the screen."""
+    what = f"  ({result.fault})" if result.expected is Outcome.ROLLED_BACK else ""
     head = Text.assemble(
         (f"{result.version} ", "bold"), outcome_words(result),
-        f" after {_time(result.took_seconds)}  ({result.fault})",
+        f" after {_time(result.took_seconds)}{what}",
     )  # fmt: skip
     lines: list[RenderableType] = [head, _Indented(result.verdict)]
     costs = _costs(result)

@@ -47,6 +47,11 @@ def test_three_bad_versions_and_a_good_one_are_released() -> None:
     assert all(it.interval is None for it in VERSIONS[:-1])
 
 
+def test_a_title_says_what_a_version_is() -> None:
+    assert VERSIONS[0].title == "payment-service v2: 5 % of requests answer 500"
+    assert VERSIONS[-1].title == "payment-service v5: a good version"
+
+
 def test_the_example_is_named_after_its_rollout() -> None:
     assert (find_dags() / "specs" / f"{ROLLOUT}.yaml").is_file()
 

@@ -65,6 +65,10 @@ def test_a_block_says_outcome_reason_costs_and_address() -> None:
     ]
 
 
+def test_the_block_of_a_good_version_names_no_fault() -> None:
+    assert printed(release_block(V5)).splitlines()[0] == "v5 promoted after 61.0 s"
+
+
 def test_a_block_says_when_something_is_not_as_it_should_be() -> None:
     promoted = result("v2", Outcome.PROMOTED, run_state="success")
     assert "NOT AS IT SHOULD BE: v2 was promoted" in printed(release_block(promoted), 200)
