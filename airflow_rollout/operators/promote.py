@@ -8,7 +8,6 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_rollout.analysis.judge import Judge
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, raise_weight
 from airflow_rollout.hooks.systems import Systems, open_systems
@@ -17,7 +16,6 @@ from airflow_rollout.plan import PlannedStep, find_step
 from airflow_rollout.record import Attempt, Checkpoint, Key, StepStart
 from airflow_rollout.release import ReleaseState
 from airflow_rollout.spec.model import RolloutSpec
-from airflow_rollout.triggers.gate_loop import context_of, read_window
 
 __all__ = ["PromoteStepOperator"]
 
@@ -123,6 +121,10 @@ async def _sample(
     systems: Systems, spec: RolloutSpec, step: PlannedStep, start: StepStart
 ) -> dict[str, Any]:
     """Feed the judge with what both arms have counted until now, so that no window is blind."""
+    # Here and not above: a DAG file that is only parsed does not load the judge and the gate.
+    from airflow_rollout.analysis.judge import Judge
+    from airflow_rollout.triggers.gate_loop import context_of, read_window
+
     judge = Judge(spec.judge, context_of(step, start), start.state)
     window = read_window(start.attempt.opened_at, start.written_at, start.written_at)
     for name, reading in (await systems.read_metrics(spec.judge.metrics, window)).items():
