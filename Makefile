@@ -12,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 PYTEST_ARGS ?=
+# Two: one waits for a real Airflow most of the time while the other computes.
+WORKERS ?= 2
 
 # The interpreter that makes the environment: `python3` if it is new enough, else a newer one.
 # Only looked for when the environment is made.
@@ -38,7 +40,7 @@ test: $(VENV)/test.installed ## check style, types, layers and behaviour; PYTEST
 	@echo "== types"
 	@$(BIN)/mypy
 	@echo "== behaviour"
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: $(VENV)/test.installed ## check style, types and layers only
 	@$(BIN)/ruff check .

@@ -14,6 +14,10 @@ import pytest
 # CI sets it: there a server that is not installed is a fault of CI, not a reason to skip.
 _REQUIRE_REAL = "ROLLOUT_REQUIRE_REAL"
 
+# The fixture with the real Airflow that all scenes share, and the name of their group.
+_LAB = "lab"
+_SCENES = "scenes"
+
 NeedBinary = Callable[[str], Path]
 
 # Tests neither read nor write the Airflow of whoever runs them. Set before anything imports it.
@@ -51,9 +55,23 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what is quick first: a newcomer sees a plain failure before any server starts."""
-    items.sort(key=_cost)
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what is quick first: a newcomer sees a plain failure before any server starts.
+
+    In a worker of several, the scenes on the one real Airflow come before everything: they take
+    the longest and mostly wait, so one worker plays them while another runs all the rest. What
+    stands in one file stays together, so that no server is started twice.
+    """
+    parallel = hasattr(config, "workerinput")
+    if parallel:
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(_SCENES if _is_scene(item) else item.path.name))
+    items.sort(key=lambda item: (not (parallel and _is_scene(item)), _cost(item)))
+
+
+def _is_scene(item: pytest.Item) -> bool:
+    return _LAB in getattr(item, "fixturenames", ())
 
 
 def _cost(item: pytest.Item) -> int:
