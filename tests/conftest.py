@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_scene(item: pytest.Item) -> bool:
-    return _LAB in getattr(item, "fixturenames", ())
+    return item.path.parent.name == "e2e" and _LAB in getattr(item, "fixturenames", ())
 
 
 def _cost(item: pytest.Item) -> int:
