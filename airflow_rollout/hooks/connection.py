@@ -143,6 +143,25 @@ def static_connections(connections: Mapping[str, str | ConnectionInfo]) -> Conne
     return connect
 
 
+def environment_connections(
+    environment: Mapping[str, str], given: Mapping[str, str] | None = None
+) -> Connect:
+    """Return a `Connect` over `AIRFLOW_CONN_` variables; `given` ones (id -> URI) go first."""
+    prefix = "AIRFLOW_CONN_"
+    found = {
+        name.removeprefix(prefix).lower(): value
+        for name, value in environment.items()
+        if name.startswith(prefix)
+    }
+    found |= {conn_id.lower(): uri for conn_id, uri in (given or {}).items()}
+    inner = static_connections(found)
+
+    async def connect(conn_id: str) -> ConnectionInfo:
+        return await inner(conn_id.lower())
+
+    return connect
+
+
 def parse_connection(conn_id: str, text: str) -> ConnectionInfo:
     """Read a connection from a URI or from JSON, as in an `AIRFLOW_CONN_` variable.
 

@@ -27,6 +27,7 @@ from airflow_rollout.release import (
     Action,
     Arm,
     Decision,
+    ReleaseState,
     Token,
     TrafficSplit,
     decide_abort,
@@ -220,10 +221,17 @@ async def _move(
 
 
 async def _write(systems: Systems, split: TrafficSplit, found: TrafficSplit | None) -> TrafficSplit:
-    """Write, and see that it stands where somebody else's write could have landed on it."""
+    """Write, and see that it stands where somebody else's write could have landed on it.
+
+    Not so a seal: decided anew, it would give way to the promotion that landed on it. `settle`
+    stays with it.
+    """
     written = await systems.write_split(split, found)
-    if not _is_conditional(systems):
+    if not _is_conditional(systems) and written.state is not ReleaseState.SEALED:
         stands = await systems.read_split()
+        if stands is None or stands.token.epoch != written.token.epoch:
+            reason = "another release wrote its own record at the same time"
+            raise ReleaseRefused(reason, found=describe(stands), wanted=describe(split))
         if stands != written:
             raise WriteConflict(stands)
     return written

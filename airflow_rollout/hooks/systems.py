@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from airflow_rollout.analysis.parameters import Metric
 from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading
-from airflow_rollout.errors import AdapterError, TransientAdapterError
+from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.transport import open_send, single_flight
@@ -17,10 +17,13 @@ from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
 from airflow_rollout.release import Arm, TrafficSplit
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
 from airflow_rollout.traffic.base import Router
-from airflow_rollout.wire import Send
+from airflow_rollout.traffic.registry import make_router
+from airflow_rollout.wire import Request, Response, Send
 from airflow_rollout.workloads.base import Workload
+from airflow_rollout.workloads.endpoints import EndpointsWorkload
+from airflow_rollout.workloads.registry import WORKLOADS, make_workload
 
-__all__ = ["Systems", "open_systems"]
+__all__ = ["Systems", "open_router", "open_systems"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,3 +127,44 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
             traffic=spec.traffic,
             namespace=spec.namespace,
         )
+
+
+@asynccontextmanager
+async def open_router(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Systems]:
+    """Yield what the way back needs, the router and the workload; metrics cannot be read with it.
+
+    For tools that put traffic back when nothing else works: the metric system is not asked for,
+    and a workload that nobody named is one that runs by itself.
+
+    :raises SpecError: an unknown router or option.
+    :raises PermanentAdapterError: a missing connection.
+    """
+    router = make_router(spec.traffic, namespace=spec.namespace)
+    known = spec.workload.kind in WORKLOADS
+    workload = make_workload(spec.workload) if known else EndpointsWorkload()
+    async with (
+        open_send(await connect(spec.traffic.conn_id), system=spec.traffic.router) as router_send,
+        open_send(None, system=spec.workload.kind) as workload_send,
+    ):
+        yield Systems(
+            router=router,
+            workload=workload,
+            provider=_NoMetrics(),
+            router_send=router_send,
+            workload_send=workload_send,
+            provider_send=_ask_nobody,
+            traffic=spec.traffic,
+            namespace=spec.namespace,
+        )
+
+
+class _NoMetrics:
+    """A metric system where none was opened."""
+
+    async def read(self, query: MetricQuery, at: Window, send: Send) -> Reading:  # noqa: ARG002
+        """Say that nothing can be read."""
+        raise PermanentAdapterError(f"{query.name}: only the router was opened", system="metrics")
+
+
+async def _ask_nobody(request: Request) -> Response:
+    raise PermanentAdapterError(f"only the router was opened: {request}", system="metrics")
