@@ -14,13 +14,13 @@ from typing import Self
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.cli.release import new_run_id, release_conf, start_release
 from airflow_rollout.cli.watch import read_record
-from airflow_rollout.demo.airflow import AirflowLab
+from airflow_rollout.demo.airflow import COMPONENTS, AirflowLab
 from airflow_rollout.demo.airflow_settings import Settings
 from airflow_rollout.demo.answers import Answer, AnswerTail, read_answers
 from airflow_rollout.demo.loopback import answers, read_json
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import LabError, Processes, wait_until
-from airflow_rollout.demo.traefik import TraefikLab
+from airflow_rollout.demo.traefik import TRAEFIK, TraefikLab
 from airflow_rollout.record import ReleaseRecord
 
 __all__ = ["Lab"]
@@ -122,6 +122,19 @@ class Lab:
         self.traefik.wait_ready()
         if self._airflow is not None:
             self._airflow.wait_ready()
+
+    def check_running(self) -> None:
+        """Raise `LabError` with its log's tail if router, Airflow or load has died.
+
+        A version that has died is what a release is there to notice.
+        """
+        names = (TRAEFIK, *COMPONENTS, *(_load_name(service) for service in self.services))
+        for child in (self._processes[name] for name in names if name in self._processes):
+            if not child.is_running:
+                raise LabError(
+                    f"{child.name} has ended with code {child.exit_code}; "
+                    f"its log ends with:\n{child.tail()}"
+                )
 
     def close(self) -> None:
         """End everything and remove what is temporary."""

@@ -92,6 +92,7 @@ class Releaser:
     def _watch(self, version: DemoVersion, poller: ReleasePoller, update: Update) -> Seen:
         began = time.monotonic()
         while True:
+            self._lab.check_running()
             seen = poller.seen()
             update(self._now(version, seen, time.monotonic() - began))
             if seen.has_ended:

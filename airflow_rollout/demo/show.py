@@ -165,6 +165,7 @@ class Show:
         self._show_address("All this stays until you press Ctrl-C")
         try:
             while True:
+                self._lab.check_running()
                 time.sleep(_STAY_SECONDS)
         except KeyboardInterrupt:
             return

@@ -15,7 +15,7 @@ from airflow_rollout.demo.loopback import answers
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import Child, LabError, Processes, wait_until
 
-__all__ = ["TraefikLab", "find_traefik"]
+__all__ = ["TRAEFIK", "TraefikLab", "find_traefik"]
 
 # Seconds. Fine around the limits people ask about (100 to 500 ms), so that "at most 1 % slower
 # than 400 ms" is read exactly and a P99 of a fast service is not one coarse bucket.
@@ -24,7 +24,7 @@ BUCKETS = (
     2.5, 5.0, 10.0,
 )  # fmt: skip
 _READY_SECONDS = 20.0
-_NAME = "traefik"
+TRAEFIK = "traefik"
 
 
 def find_traefik() -> Path:
@@ -73,7 +73,7 @@ class TraefikLab:
     @property
     def child(self) -> Child:
         """Return the running process."""
-        return self._processes[_NAME]
+        return self._processes[TRAEFIK]
 
     def __enter__(self) -> Self:
         try:
@@ -97,7 +97,7 @@ class TraefikLab:
         self.dynamic_dir.mkdir(parents=True, exist_ok=True)
         static = self.home / "traefik.yaml"
         static.write_text(yaml.safe_dump(self._static(), sort_keys=False))
-        self._processes.start(_NAME, [find_traefik(), f"--configFile={static}"], cwd=self.home)
+        self._processes.start(TRAEFIK, [find_traefik(), f"--configFile={static}"], cwd=self.home)
 
     def wait_ready(self, timeout_seconds: float = _READY_SECONDS) -> None:
         """Wait until Traefik answers its ping."""
@@ -134,7 +134,7 @@ class TraefikLab:
         if self._owns_processes:
             self._processes.close()
         else:
-            self._processes.end(_NAME)
+            self._processes.end(TRAEFIK)
 
     def _static(self) -> dict[str, object]:
         return {

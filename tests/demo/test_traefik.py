@@ -90,6 +90,18 @@ def test_load_goes_through_the_router(lab: Lab) -> None:
     assert lab.answer_tail("pay").read_new() == seen
 
 
+def test_a_router_that_died_is_noticed_and_a_version_that_died_is_not(lab: Lab) -> None:
+    lab.start_version("pay", "v8")
+    lab.stop_version("pay", "v8")
+    lab.check_running()
+    lab.traefik.kill()
+    with pytest.raises(LabError, match="traefik has ended with code -9; its log ends with"):
+        lab.check_running()
+    lab.traefik.start()
+    lab.traefik.wait_ready()
+    lab.check_running()
+
+
 def test_names_that_nobody_has_are_said(lab: Lab) -> None:
     with pytest.raises(LabError, match="no service 'sohp'; there are shop, pay"):
         lab.start_version("sohp", "v1")
