@@ -42,7 +42,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", type=_part, default=list(PARTS),
                         help=f"{', '.join(PARTS)}; all of them when none is named")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="two of each, in a few minutes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there too")
+    parser.add_argument(
+        "--json", type=_new_file, metavar="FILE", help="write every value there too"
+    )
     runs = parser.add_argument_group("imports and judge")
     runs.add_argument("--runs", type=_positive, help="fresh interpreters, releases a rate (5)")
     runs.add_argument("--updates", type=_positive, help="seconds of a judged release (600)")
@@ -140,6 +142,14 @@ def _part(text: str) -> str:
     if text not in PARTS:
         raise argparse.ArgumentTypeError(f"no part {text!r}; there are {', '.join(PARTS)}")
     return text
+
+
+def _new_file(text: str) -> Path:
+    # Asked now: after an hour of measuring it would be too late to say so.
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: no such directory")
+    return path
 
 
 def _positive(text: str) -> int:

@@ -66,7 +66,12 @@ def _round(home: Path, files: list[str]) -> dict[str, Any]:
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True, env=_environment(home))
     bare = time.perf_counter() - start
-    return {"bare": bare, **_child(home, "package"), **_child(home, "files", *files)}
+    return {
+        "bare": bare,
+        **_child(home, "package"),
+        **_child(home, "control"),
+        **_child(home, "files", *files),
+    }
 
 
 def _child(home: Path, *arguments: str) -> dict[str, Any]:
@@ -153,6 +158,10 @@ def _first_figures(rounds: list[dict[str, Any]]) -> list[Figure]:
                values=_ms(rounds, "factory", "wall")),
         Figure(group=group, name="of it: the file", unit="ms",
                values=_ms(rounds, "first_file", "wall")),
+        Figure(group=group, name="control: Airflow's own for any first DAG with a trigger",
+               unit="ms", values=_ms(rounds, "control", "wall")),
+        Figure(group=group, name="the same, processor time", unit="ms",
+               values=_ms(rounds, "control", "cpu")),
     ]  # fmt: skip
 
 
@@ -171,6 +180,16 @@ def _further_figures(rounds: list[dict[str, Any]]) -> list[Figure]:
         for count in FILES
     ]
     small, large = FILES[-2:]
+    figures.append(
+        Figure(
+            group=group,
+            name=f"the same, {large:,} files, processor time",
+            unit="ms",
+            values=tuple(
+                1000 * _further(found, "cpu")[large - 1] / (large - 1) for found in rounds
+            ),
+        )
+    )
     for clock, name in (("wall", "time"), ("cpu", "processor time")):
         ratios = tuple(
             linearity(_further(found, clock), small=small - 1, large=large - 1) for found in rounds
