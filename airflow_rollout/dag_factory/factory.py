@@ -28,6 +28,8 @@ _OWNED = {
     "fail_fast": "it forbids the trigger rule of rollback",
     "params": "they are what a release may say",
     "allowed_run_types": "a release is started by CI or by hand",
+    "dag_id": "it is an argument of rollout_dag itself",
+    "render_template_as_native_obj": "it makes the number 1.1 of a version 1.10",
 }
 
 

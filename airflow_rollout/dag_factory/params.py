@@ -9,8 +9,11 @@ from airflow_rollout.workloads.registry import TARGETS
 
 __all__ = ["at_most", "release_params", "target_name"]
 
+# Python's `$` also matches before a line end at the very end; in a browser this adds nothing.
+_END = r"$(?!\n)"
+
 # Names become file contents, labels and lines a person reads: no spaces, no markup, no braces.
-_VERSION = r"^[A-Za-z0-9][A-Za-z0-9._~+:@/-]{0,127}$"
+_VERSION = r"^[A-Za-z0-9][A-Za-z0-9._~+:@/-]{0,127}" + _END
 
 
 def target_name(spec: RolloutSpec) -> str:
@@ -38,14 +41,14 @@ def release_params(spec: RolloutSpec) -> dict[str, Param]:
         target.name: Param(
             default=None,
             type="string",
-            pattern=target.pattern,
+            pattern=target.pattern.removesuffix("$") + _END,
             title=target.title,
             description=target.description,
         ),
         "interval": Param(
             default=None,
             type=["null", "string"],
-            pattern=f"^{at_most(longest)}s$",
+            pattern=f"^{at_most(longest)}s{_END}",
             title="Interval",
             description=f"Time between two checks in this release, 1s to {longest}s",
         ),

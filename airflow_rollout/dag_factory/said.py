@@ -10,8 +10,10 @@ from airflow.sdk.configuration import conf
 
 from airflow_rollout.analysis.parameters import Mode
 from airflow_rollout.errors import SpecError
+from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.metrics.registry import PROVIDERS
 from airflow_rollout.spec.bindings import Bindings, Known
+from airflow_rollout.spec.dialects import why_unsupported
 from airflow_rollout.spec.durations import parse_duration
 from airflow_rollout.spec.loader import load_spec
 from airflow_rollout.spec.model import OnBusy, Options, RolloutSpec
@@ -61,7 +63,24 @@ def load(file: str | Path, said: Said, ignore: Sequence[str]) -> RolloutSpec:
     :raises SpecError: with the place, whatever is wrong.
     """
     known = Known(providers=PROVIDERS, routers=ROUTERS, workloads=WORKLOADS)
-    return load_spec(file, bindings=_bindings(said), ignore=ignore, known=known)
+    spec = load_spec(file, bindings=_bindings(said), ignore=ignore, known=known)
+    _refuse_unsupported(spec)
+    make_adapters(spec)
+    return spec
+
+
+def _refuse_unsupported(spec: RolloutSpec) -> None:
+    """Refuse what would silently not happen: a skipped confirm-promotion is not harmless."""
+    if not spec.unsupported:
+        return
+    first, *others = spec.unsupported
+    raise SpecError(
+        f"cannot be executed: {why_unsupported(spec, first)}"
+        + (f" (nor can {', '.join(others)})" if others else ""),
+        file=spec.file,
+        path=first,
+        allowed=f"to take it out, or to agree that it is not executed: ignore={[first, *others]}",
+    )
 
 
 def _bindings(said: Said) -> Bindings:

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, TaskGroup, TriggerRule
 
 from airflow_rollout.dag_factory.group import RELEASED
 from airflow_rollout.dag_factory.said import setting
+from airflow_rollout.errors import SpecError
 from airflow_rollout.operators.deploy import DeployCanaryOperator
 from airflow_rollout.operators.ensure_safe import EnsureSafeOperator
 from airflow_rollout.operators.prepare import PrepareReleaseOperator
@@ -83,7 +84,7 @@ def build_tasks(
 
     :param group: the task group's id, empty where the DAG is the rollout.
     """
-    # Explicit on every task: a trigger_rule or a pool in default_args must not reach them.
+    # Explicit on every task: a trigger_rule in default_args must not reach them.
     rule: dict[str, Any] = {"trigger_rule": TriggerRule.ALL_SUCCESS}
     start = EmptyOperator(task_id="start", **rule, **_unhindered()).as_setup()
     chain = _Chain(last=start)
@@ -137,7 +138,7 @@ def _add_steps(
     chain: _Chain, spec: RolloutSpec, prepare_task_id: str, own: OwnTasks, rule: dict[str, Any]
 ) -> None:
     previous: tuple[str, ...] = ()
-    live_seconds = float(setting("live_seconds", "5"))
+    live_seconds = _live_seconds()
     for step in make_plan(spec).steps:
         with TaskGroup(step.id, tooltip=_tooltip(step)):
             promote = PromoteStepOperator(
@@ -165,6 +166,21 @@ def _add_steps(
         previous = (gate.task_id, promote.task_id)
         if own.after_step is not None and not step.is_full:
             _add_own(chain, own.after_step(step))
+
+
+def _live_seconds() -> float:
+    text = setting("live_seconds", "5")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    # More often than once a second a gate would keep Airflow busy with writing.
+    if not seconds >= 1.0:
+        raise SpecError(
+            "is no number of seconds", file="airflow.cfg", path="[rollout] live_seconds",
+            found=text, allowed="1 or more",
+        )  # fmt: skip
+    return seconds
 
 
 def _add_own(chain: _Chain, task: OwnTask) -> None:
