@@ -16,6 +16,7 @@ from airflow_rollout.dag_factory.group import RolloutTaskGroup
 from airflow_rollout.dag_factory.params import release_params, target_name
 from airflow_rollout.dag_factory.said import Said, load
 from airflow_rollout.dag_factory.tasks import OwnTasks, ReleaseValues, build_tasks
+from airflow_rollout.operators.news import OnEvent
 
 __all__ = ["rollout_dag", "rollout_task_group"]
 
@@ -39,6 +40,7 @@ def rollout_dag(
     dag_id: str | None = None,
     ignore: Sequence[str] = (),
     own_tasks: OwnTasks | None = None,
+    on_event: OnEvent | None = None,
     dag_args: Mapping[str, Any] | None = None,
     **said: Unpack[Said],
 ) -> DAG:
@@ -49,6 +51,8 @@ def rollout_dag(
     :param ignore: paths of the file's fields that need not be executed, for example
         ``["spec.analysis.webhooks"]``; every other field that cannot be executed is refused.
     :param own_tasks: your own tasks before traffic and between steps.
+    :param on_event: who is told when a release has ended, by outcome, for example
+        ``{"rolled_back": [SlackNotifier(...)]}``; any Airflow notifier.
     :param dag_args: further arguments of `DAG`: ``default_args``, ``tags``, ``access_control`` ...
     :param said: what the file cannot say (see `Said`): router, connections, workload, provider ...
     :raises SpecError: naming the file, the field, what was found and what is allowed.
@@ -66,7 +70,7 @@ def rollout_dag(
         tags={"rollout", *arguments.pop("tags", ())},
         **arguments,
     ) as dag:
-        build_tasks(spec, _from_params(target), own_tasks or OwnTasks())
+        build_tasks(spec, _from_params(target), own_tasks or OwnTasks(), on_event=on_event)
     # Last: Airflow copies the params a DAG has into each task it gets, which took half of the time
     # of a file. A run merges the DAG's into its tasks' in any case.
     dag.params.update(release_params(spec))
@@ -81,6 +85,7 @@ def rollout_task_group(
     group_id: str | None = None,
     ignore: Sequence[str] = (),
     own_tasks: OwnTasks | None = None,
+    on_event: OnEvent | None = None,
     interval: str = "",
     **said: Unpack[Said],
 ) -> TaskGroup:
@@ -92,6 +97,7 @@ def rollout_task_group(
     :param group_id: the rollout's name by default.
     :param ignore: as for `rollout_dag`.
     :param own_tasks: as for `rollout_dag`.
+    :param on_event: as for `rollout_dag`.
     :param interval: overrides the file's interval, for example ``5s`` (templated)
     :param said: as for `rollout_dag`.
     :raises SpecError: as for `rollout_dag`.
@@ -102,7 +108,9 @@ def rollout_task_group(
     values = ReleaseValues(version=version, target=target, interval=interval)
     group = RolloutTaskGroup(group_id or spec.name)
     with group:
-        build_tasks(spec, values, own_tasks or OwnTasks(), group=str(group.group_id))
+        build_tasks(
+            spec, values, own_tasks or OwnTasks(), group=str(group.group_id), on_event=on_event
+        )
     return group
 
 

@@ -15,6 +15,7 @@ from airflow_rollout.dag_factory.said import setting
 from airflow_rollout.errors import SpecError
 from airflow_rollout.operators.deploy import DeployCanaryOperator
 from airflow_rollout.operators.ensure_safe import EnsureSafeOperator
+from airflow_rollout.operators.news import OnEvent
 from airflow_rollout.operators.prepare import PrepareReleaseOperator
 from airflow_rollout.operators.promote import PromoteStepOperator
 from airflow_rollout.operators.promotion import PromoteCanaryOperator
@@ -78,11 +79,17 @@ class _Chain:
 
 
 def build_tasks(
-    spec: RolloutSpec, values: ReleaseValues, own: OwnTasks, *, group: str = ""
+    spec: RolloutSpec,
+    values: ReleaseValues,
+    own: OwnTasks,
+    *,
+    group: str = "",
+    on_event: OnEvent | None = None,
 ) -> EmptyOperator:
     """Make all tasks of a rollout in the DAG or task group that is open, return `released`.
 
     :param group: the task group's id, empty where the DAG is the rollout.
+    :param on_event: who is told when a release has ended, by outcome.
     """
     # Explicit on every task: a trigger_rule in default_args must not reach them.
     rule: dict[str, Any] = {"trigger_rule": TriggerRule.ALL_SUCCESS}
@@ -105,6 +112,7 @@ def build_tasks(
         spec=spec,
         prepare_task_id=prepare.task_id,
         doc_md=_DOCS["promotion"],
+        on_event=on_event,
         retries=_SAFETY_RETRIES,
         retry_delay=_RETRY_DELAY,
         **rule,
@@ -112,7 +120,7 @@ def build_tasks(
     chain.add(promotion)
     released = EmptyOperator(task_id=RELEASED, doc_md=_DOCS["released"], **rule, **_unhindered())
     promotion >> released
-    _add_safety(chain, spec, start, released, group)
+    _add_safety(chain, start, released, {"spec": spec, "group": group, "on_event": on_event})
     return released
 
 
@@ -189,11 +197,10 @@ def _add_own(chain: _Chain, task: OwnTask) -> None:
 
 
 def _add_safety(
-    chain: _Chain, spec: RolloutSpec, start: EmptyOperator, released: EmptyOperator, group: str
+    chain: _Chain, start: EmptyOperator, released: EmptyOperator, release: dict[str, Any]
 ) -> None:
     safety: dict[str, Any] = {
-        "spec": spec,
-        "group": group,
+        **release,
         "prepare_task_id": chain.told_by[0],
         "pool": setting("rollback_pool", "default_pool"),
         "priority_weight": _ROLLBACK_PRIORITY,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.bases.notifier import BaseNotifier
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_rollout.errors import (
@@ -17,8 +18,10 @@ from airflow_rollout.errors import (
     RolloutError,
     SpecError,
 )
-from airflow_rollout.hooks.links import ReleaseRecordLink
+from airflow_rollout.hooks.links import ReleaseRecordLink, release_url
+from airflow_rollout.operators.news import News
 from airflow_rollout.record import Attempt, Event, Key, events_piece, from_piece, to_piece
+from airflow_rollout.release import Outcome
 from airflow_rollout.spec.model import RolloutSpec
 
 __all__ = ["ReleaseOperator", "owner_of", "run_async"]
@@ -73,6 +76,25 @@ class ReleaseOperator(BaseOperator):
     def push(self, context: Context, key: Key, piece: object) -> None:
         """Push this task's piece of the record."""
         context["ti"].xcom_push(key=key.value, value=to_piece(piece))
+
+    def send_news(
+        self,
+        context: Context,
+        outcome: Outcome,
+        reason: str,
+        on_event: Mapping[str, Sequence[BaseNotifier]],
+    ) -> None:
+        """Tell people how the release ended; only after everything that makes it so is done."""
+        if not on_event.get(outcome.value):
+            return
+        run = context["dag_run"]
+        facts = {
+            "rollout": self.spec.name,
+            "namespace": self.spec.namespace,
+            "run_id": run.run_id,
+            "url": release_url(run.dag_id, run.run_id),
+        }
+        News(on_event, lambda text: self.tell(context, text)).send(context, outcome, reason, facts)
 
     def pull(self, context: Context, task_id: str, key: Key, kind: type[T]) -> T | None:
         """Return another task's piece, None if it has none that can be read."""

@@ -30,6 +30,7 @@ class EnsureSafeOperator(WayBackOperator):
     :param group: tells the rollouts of one DAG apart.
     :param prepare_task_id: the task that opens the release; empty where it is not known.
     :param deadline_seconds: how long the way back is tried.
+    :param on_event: who is told when the release has ended, by outcome.
     """
 
     def __init__(self, *, spec: RolloutSpec, released_task_id: str, **kwargs: Any) -> None:

@@ -12,6 +12,7 @@ from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, make_stable, wait_live
 from airflow_rollout.hooks.systems import open_systems
 from airflow_rollout.operators.base import ReleaseOperator, run_async
+from airflow_rollout.operators.news import OnEvent, check_on_event
 from airflow_rollout.record import Attempt, End, Key
 from airflow_rollout.release import Outcome
 from airflow_rollout.spec.model import RolloutSpec
@@ -27,11 +28,20 @@ class PromoteCanaryOperator(ReleaseOperator):
 
     :param spec: how the service is released.
     :param prepare_task_id: the task that opened the release.
+    :param on_event: who is told when the release has ended, by outcome.
     """
 
-    def __init__(self, *, spec: RolloutSpec, prepare_task_id: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        spec: RolloutSpec,
+        prepare_task_id: str,
+        on_event: OnEvent | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(spec=spec, **kwargs)
         self.prepare_task_id = prepare_task_id
+        self.on_event = check_on_event(on_event)
 
     def execute(self, context: Context) -> None:
         """Give the idle stable workload the new version and switch."""
@@ -43,6 +53,7 @@ class PromoteCanaryOperator(ReleaseOperator):
         end = End(epoch=epoch, outcome=Outcome.PROMOTED, reason=reason, at=time.time())
         self.push(context, Key.END, end)
         self.tell(context, f"{reason} (not seen yet: {doubt})" if doubt else reason, epoch=epoch)
+        self.send_news(context, Outcome.PROMOTED, reason, self.on_event)
 
     async def _promote(self, attempt: Attempt) -> tuple[Move, str]:
         async with open_systems(self.spec, airflow_connections()) as systems:

@@ -17,6 +17,7 @@ from airflow_rollout.hooks.moves import Move, abort, persist, wait_live
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.operators.causes import Cause, find_cause
+from airflow_rollout.operators.news import OnEvent, check_on_event
 from airflow_rollout.record import Attempt, End, Key
 from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describe
 from airflow_rollout.spec.model import RolloutSpec
@@ -46,6 +47,7 @@ class WayBackOperator(ReleaseOperator):
     :param group: tells the rollouts of one DAG apart.
     :param prepare_task_id: the task that opens the release; empty where it is not known.
     :param deadline_seconds: how long the way back is tried.
+    :param on_event: who is told when the release has ended, by outcome.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class WayBackOperator(ReleaseOperator):
         group: str = "",
         prepare_task_id: str = "",
         deadline_seconds: float = DEADLINE_SECONDS,
+        on_event: OnEvent | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(spec=spec, **kwargs)
@@ -63,6 +66,7 @@ class WayBackOperator(ReleaseOperator):
         self.group = group
         self.prepare_task_id = prepare_task_id
         self.deadline_seconds = deadline_seconds
+        self.on_event = check_on_event(on_event)
         # The deadline above bounds this task; a timeout from default_args would cut the way back.
         self.execution_timeout = None
 
@@ -95,6 +99,7 @@ class WayBackOperator(ReleaseOperator):
             self.tell(context, message)
             end = End(epoch="", outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message, at=time.time())
             self.push(context, Key.END, end)
+            self.send_news(context, Outcome.FAILED_TO_ROLL_BACK, message, self.on_event)
             raise AirflowFailException(message) from error
 
     def _never_opened(self, context: Context) -> bool:
@@ -140,6 +145,7 @@ class WayBackOperator(ReleaseOperator):
         else:
             text = f"{outcome}: confirmed, all traffic is on stable"
         self.tell(context, text, epoch=epoch)
+        self.send_news(context, cause.outcome, cause.reason, self.on_event)
 
 
 class RollbackOperator(WayBackOperator):
@@ -153,6 +159,7 @@ class RollbackOperator(WayBackOperator):
     :param group: tells the rollouts of one DAG apart.
     :param prepare_task_id: the task that opens the release; empty where it is not known.
     :param deadline_seconds: how long the way back is tried.
+    :param on_event: who is told when the release has ended, by outcome.
     """
 
     def execute(self, context: Context) -> None:
