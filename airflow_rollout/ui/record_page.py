@@ -30,8 +30,10 @@ def render(record: ReleaseRecord) -> str:
     state = record.outcome.value if record.outcome else "running"
     label = state.replace("_", " ")
     title = f"{record.dag_id}: {record.version or 'release'} {label}"
-    arms = f"{record.version} ({record.target})"
-    arms += f", stable was {record.stable}" if record.stable else ", the first version"
+    arms = "no release was opened"
+    if record.version:
+        arms = f"{record.version} ({record.target})"
+        arms += f", stable was {record.stable}" if record.stable else ", the first version"
     rows = "".join(_gate(gate) for gate in record.gates)
     lines = "".join(_event(event, record.started_at) for event in record.timeline)
     return (
@@ -41,7 +43,7 @@ def render(record: ReleaseRecord) -> str:
         f"<h1>{escape(record.dag_id)}</h1><div>{escape(record.run_id)} &middot; {escape(arms)}"
         "</div>"
         f"<div class='lead {state}'><b>{escape(label)}</b>{escape(record.reason)}<br>"
-        f"{record.weight} % of traffic on {escape(record.version)}</div>"
+        f"{record.weight} % of traffic on {escape(record.version or 'the canary')}</div>"
         "<h2>Steps</h2><table><tr><th>step</th><th class='n'>weight</th><th>verdict</th>"
         f"<th class='n'>evidence</th><th>numbers</th></tr>{rows}</table>"
         "<h2>Timeline (UTC)</h2><table><tr><th>time</th><th class='n'>after</th><th>task</th>"
@@ -56,6 +58,8 @@ def _gate(gate: GatePiece) -> str:
     if gate.stop is not None and gate.stop.written_at is not None:
         took = gate.stop.written_at - gate.stop.decided_at
         safe = f"<br>traffic back {took:.2f} s after the verdict"
+    if gate.stop is not None and gate.stop.error:
+        safe += f"<br>not safe by this task: {escape(gate.stop.error)}"
     return (
         f"<tr><td>{escape(gate.step_id)}</td><td class='n'>{gate.weight} %</td>"
         f"<td>{escape(judgement.verdict.name)}{safe}</td>"
