@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.cli.watch import Line, ReleaseWatch
-from airflow_rollout.errors import RolloutError
 from airflow_rollout.record import ReleaseRecord
 
 __all__ = ["ReleasePoller", "Seen"]
@@ -59,7 +58,7 @@ class ReleasePoller:
         while not self._stopped.is_set() and not self._seen.has_ended:
             try:
                 run, lines = self._watch.poll()
-            except (RolloutError, RuntimeError, ValueError, KeyError) as error:
+            except Exception as error:  # noqa: BLE001 - raised again where somebody looks
                 self._error = error
                 return
             # One assignment: a reader sees the old moment or the new one, never half of each.

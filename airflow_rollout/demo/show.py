@@ -28,7 +28,6 @@ from airflow_rollout.demo.result import Report, unreleased, write_report
 from airflow_rollout.demo.screen import Screen
 from airflow_rollout.demo.sessions import end_sessions
 from airflow_rollout.demo.summary import address_panel, final_table, release_block
-from airflow_rollout.errors import RolloutError
 
 __all__ = ["Show", "ShowOptions", "run_show"]
 
@@ -99,8 +98,8 @@ class Show:
         try:
             self._start()
             self._release_all()
-        except (RolloutError, OSError) as error:
-            self._note(problem=str(error))
+        except Exception as error:
+            self._note(problem=str(error) or type(error).__name__)
             raise
         except (KeyboardInterrupt, SystemExit):
             self._note(problem="it was ended before its last release had")
