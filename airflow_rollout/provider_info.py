@@ -20,6 +20,16 @@ CONNECTION_FORMS: dict[str, ConnectionForm] = {
 }
 
 
+_INTEGRATION = "Rollout"
+
+_OPERATORS = ("deploy", "ensure_safe", "prepare", "promote", "promotion", "rollback")
+
+
+def _modules(folder: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    modules = [f"airflow_rollout.{folder}.{name}" for name in names]
+    return [{"integration-name": _INTEGRATION, "python-modules": modules}]
+
+
 def _option(description: str, default: str = "", kind: str = "string") -> dict[str, Any]:
     return {
         "description": description,
@@ -54,7 +64,6 @@ def _form(form: ConnectionForm) -> dict[str, Any]:
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description in Airflow's own form."""
-    modules = "airflow_rollout"
     return {
         "package-name": "airflow-rollout",
         "name": "Rollout",
@@ -62,44 +71,16 @@ def get_provider_info() -> dict[str, Any]:
         "versions": [__version__],
         "integrations": [
             {
-                "integration-name": "Rollout",
+                "integration-name": _INTEGRATION,
                 "external-doc-url": "",
                 "tags": ["software"],
             }
         ],
-        "operators": [
-            {
-                "integration-name": "Rollout",
-                "python-modules": [
-                    f"{modules}.operators.{name}"
-                    for name in (
-                        "deploy",
-                        "ensure_safe",
-                        "prepare",
-                        "promote",
-                        "promotion",
-                        "rollback",
-                    )
-                ],
-            }
-        ],
-        "sensors": [
-            {
-                "integration-name": "Rollout",
-                "python-modules": [
-                    f"{modules}.sensors.metric_gate",
-                    f"{modules}.sensors.workload_ready",
-                ],
-            }
-        ],
-        "triggers": [
-            {
-                "integration-name": "Rollout",
-                "python-modules": [f"{modules}.triggers.gate", f"{modules}.triggers.ready"],
-            }
-        ],
+        "operators": _modules("operators", _OPERATORS),
+        "sensors": _modules("sensors", ("metric_gate", "workload_ready")),
+        "triggers": _modules("triggers", ("gate", "ready")),
         "connection-types": [_form(form) for form in CONNECTION_FORMS.values() if form.hook],
-        "extra-links": [f"{modules}.hooks.links.ReleaseRecordLink"],
+        "extra-links": ["airflow_rollout.hooks.links.ReleaseRecordLink"],
         "config": {
             "rollout": {
                 "description": "What every rollout of this Airflow has in common.",
