@@ -40,7 +40,7 @@ test: $(VENV)/test.installed ## check style, types, layers and behaviour; PYTEST
 	@echo "== types"
 	@$(BIN)/mypy
 	@echo "== behaviour"
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: $(VENV)/test.installed ## check style, types and layers only
 	@$(BIN)/ruff check .

@@ -14,9 +14,9 @@ import pytest
 # CI sets it: there a server that is not installed is a fault of CI, not a reason to skip.
 _REQUIRE_REAL = "ROLLOUT_REQUIRE_REAL"
 
-# The fixture with the real Airflow that all scenes share, and the name of their group.
-_LAB = "lab"
+# Tests on the one real Airflow of tests/e2e; the demo brings its own.
 _SCENES = "scenes"
+_OWN_AIRFLOW = "test_demo.py"
 
 NeedBinary = Callable[[str], Path]
 
@@ -55,23 +55,31 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what is quick first: a newcomer sees a plain failure before any server starts.
 
     In a worker of several, the scenes on the one real Airflow come before everything: they take
-    the longest and mostly wait, so one worker plays them while another runs all the rest. What
-    stands in one file stays together, so that no server is started twice.
+    the longest and mostly wait, so one worker plays them while another runs all the rest.
     """
     parallel = hasattr(config, "workerinput")
-    if parallel:
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(_SCENES if _is_scene(item) else item.path.name))
-    items.sort(key=lambda item: (not (parallel and _is_scene(item)), _cost(item)))
+    items.sort(key=lambda item: (parallel and _group(item.nodeid) != _SCENES, _cost(item)))
 
 
-def _is_scene(item: pytest.Item) -> bool:
-    return item.path.parent.name == "e2e" and _LAB in getattr(item, "fixturenames", ())
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep in one worker what shares a server: a file, and all scenes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneServerOnce(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return OneServerOnce(config, log)
+
+
+def _group(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    return _SCENES if "/e2e/" in file and not file.endswith(_OWN_AIRFLOW) else file
 
 
 def _cost(item: pytest.Item) -> int:
