@@ -72,11 +72,13 @@ class Token:
     :param epoch: unique to one attempt; minted by `prepare`.
     :param owner: the release across its attempts, for example ``dag_id/run_id``.
     :param digest: `RolloutSpec.digest()` of the spec the attempt runs with.
+    :param attempt: grows with every attempt of one owner; 0 where nobody counts.
     """
 
     epoch: str
     owner: str
     digest: str
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,8 @@ def decide_open(found: TrafficSplit | None, *, service: str, token: Token, canar
     """Open a release at weight 0, or refuse while another one is open.
 
     The same owner may open again (a cleared run, a retried task): it gets its new epoch and the
-    old one can never raise again, since its token no longer matches.
+    old one can never raise again, since its token no longer matches. Only an earlier attempt may
+    not: its task was asleep, and nobody would go on with what it opens.
     """
     if found is None:
         split = TrafficSplit(
@@ -130,6 +133,10 @@ def decide_open(found: TrafficSplit | None, *, service: str, token: Token, canar
             "`airflow-rollout rollback`"
         )
         return Decision(action=Action.REFUSE, reason=reason, busy=True)
+    if found.state is ReleaseState.OPEN and found.token.attempt > token.attempt:
+        return _refuse(
+            f"attempt {found.token.attempt} of {token.owner} is open, this is an older one"
+        )
     split = replace(
         found, canary=canary, weight=0, state=ReleaseState.OPEN, token=token, reason="", step=""
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from airflow_rollout.errors import (
     ReleaseBusy,
@@ -47,6 +47,7 @@ __all__ = [
     "SETTLE_SECONDS",
     "Move",
     "abort",
+    "is_conditional",
     "make_stable",
     "open_release",
     "persist",
@@ -138,7 +139,7 @@ async def make_stable(
 
     wanted = f"{canary.version} as the stable version"
     move = await _move(systems, decide, wanted=wanted, rising=timer)
-    if move.wrote and not _is_conditional(systems):
+    if move.wrote and not is_conditional(systems):
         # The last word of a release has to be true: an abort on its way lands before it is said.
         await timer.pause(SETTLE_SECONDS)
         return await _move(systems, decide, wanted=wanted, rising=timer)
@@ -161,29 +162,20 @@ async def abort(
     )
 
 
-async def settle(systems: Systems, sealed: TrafficSplit, *, timer: Timer = LOOP_TIMER) -> Move:
-    """Look whether a split stays sealed, and seal it again as often as a late write lands on it.
+async def settle(systems: Systems, decide: Decide, *, timer: Timer = LOOP_TIMER) -> Move:
+    """Look whether anything landed behind a seal, and put it back as often as something does.
 
     One look where writes are conditional; `SETTLE_SECONDS` without a late write elsewhere.
 
-    :param sealed: what an abort left.
+    :param decide: what a look does with what it finds.
     :returns: the last look; `wrote` says that something had landed.
     """
-    reason = "a write that was on its way landed on the seal"
-
-    async def look() -> Move:
-        return await _move(
-            systems,
-            lambda found: decide_seal(found, before=sealed, reason=reason),
-            wanted="weight 0",
-        )
-
-    move = await look()
+    move = await _move(systems, decide, wanted="weight 0")
     landed = int(move.wrote)
     end = timer.now() + SETTLE_SECONDS
-    while not _is_conditional(systems) and timer.now() <= end:
+    while not is_conditional(systems) and timer.now() <= end:
         await timer.pause(_LOOK_SECONDS)
-        move = await look()
+        move = await _move(systems, decide, wanted="weight 0")
         if move.wrote:
             landed += 1
             end = timer.now() + SETTLE_SECONDS
@@ -195,7 +187,7 @@ async def settle(systems: Systems, sealed: TrafficSplit, *, timer: Timer = LOOP_
 async def _move(
     systems: Systems, decide: Decide, *, wanted: str, rising: Timer | None = None
 ) -> Move:
-    """Read, decide, write; `rising` measures a write that would have to be taken back if slow."""
+    """Read, decide, write; `rising` tells the time of a write that has to be quick."""
     for _ in range(_MAX_CONFLICTS):
         began = rising.now() if rising else 0.0
         found = await systems.read_split()
@@ -208,10 +200,10 @@ async def _move(
         if decision.action is Action.DONE or decision.split is None:
             return Move(found=found, wrote=False, reason=decision.reason, split=decision.split)
         try:
-            if rising and found and not _is_conditional(systems):
-                split = await _write_quickly(systems, decision.split, found, began, rising)
+            if is_conditional(systems):
+                split = await systems.write_split(decision.split, found)
             else:
-                split = await _write(systems, decision.split, found)
+                split = await _write_on_anything(systems, decision.split, found, began, rising)
         except WriteConflict:
             continue
         return Move(found=found, wrote=True, reason=decision.reason, split=split)
@@ -220,44 +212,45 @@ async def _move(
     )
 
 
-async def _write(systems: Systems, split: TrafficSplit, found: TrafficSplit | None) -> TrafficSplit:
-    """Write, and see that it stands where somebody else's write could have landed on it.
-
-    Not so a seal: decided anew, it would give way to the promotion that landed on it. `settle`
-    stays with it.
-    """
-    written = await systems.write_split(split, found)
-    if not _is_conditional(systems) and written.state is not ReleaseState.SEALED:
-        stands = await systems.read_split()
-        if stands is None or stands.token.epoch != written.token.epoch:
-            reason = "another release wrote its own record at the same time"
-            raise ReleaseRefused(reason, found=describe(stands), wanted=describe(split))
-        if stands != written:
-            raise WriteConflict(stands)
-    return written
-
-
-async def _write_quickly(
-    systems: Systems, split: TrafficSplit, found: TrafficSplit, began: float, timer: Timer
+async def _write_on_anything(
+    systems: Systems,
+    split: TrafficSplit,
+    found: TrafficSplit | None,
+    began: float,
+    rising: Timer | None,
 ) -> TrafficSplit:
-    """Write and, if that was slow, take it back: what `found` said may have been sealed since."""
-    fault: Exception | None = None
-    written = split
+    """Write to a router that does not compare, and look whether it may stand."""
+    fault: RolloutError | None = None
     try:
-        written = await _write(systems, split, found)
-    except (RolloutError, WriteConflict) as error:
+        await systems.write_split(split, found)
+    except RolloutError as error:
         fault = error
-    took = timer.now() - began
-    if took > QUICK_SECONDS:
-        reason = f"the write took {took:.1f} s, too long to be sure that nobody aborted meanwhile"
-        move = await settle(systems, replace(found, reason=found.reason or reason), timer=timer)
-        raise ReleaseRefused(reason, found=describe(move.split), wanted=describe(split)) from fault
+    if rising is not None and found is not None and rising.now() - began > QUICK_SECONDS:
+        await _take_back(systems, found, rising, rising.now() - began)
     if fault is not None:
         raise fault
-    return written
+    # A seal gives way to nothing: `settle` stays with it.
+    if split.state is not ReleaseState.SEALED:
+        stands = await systems.read_split()
+        if stands != split:
+            reason = "somebody else changed the record at the same time"
+            raise ReleaseRefused(reason, found=describe(stands), wanted=describe(split))
+    return split
 
 
-def _is_conditional(systems: Systems) -> bool:
+async def _take_back(
+    systems: Systems, before: TrafficSplit, timer: Timer, took_seconds: float
+) -> NoReturn:
+    """Seal what a slow write may have raised over somebody's seal; ends in `ReleaseRefused`."""
+    reason = f"the write took {took_seconds:.1f} s, too long to be sure that nobody aborted since"
+    move = await settle(
+        systems, lambda found: decide_seal(found, before=before, reason=reason), timer=timer
+    )
+    raise ReleaseRefused(reason, found=describe(move.split), wanted="a write in time")
+
+
+def is_conditional(systems: Systems) -> bool:
+    """Say whether the router takes a write only on the record that was read."""
     return Feature.CONDITIONAL_WRITE in systems.router.features
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_rollout.hooks.moves import Move, abort, settle, wait_live
+from airflow_rollout.errors import TransientAdapterError
+from airflow_rollout.hooks.moves import Move, abort, is_conditional, settle, wait_live
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
-from airflow_rollout.release import ReleaseState
+from airflow_rollout.release import ReleaseState, decide_abort, decide_seal
 
 __all__ = ["go_back"]
 
@@ -18,16 +19,32 @@ async def go_back(systems: Systems, *, owner: str, reason: str, timer: Timer = L
 
     Nothing to do where the split belongs to somebody else or the release was promoted.
 
-    :raises TransientAdapterError: the record says 0, the data plane does not yet.
+    :raises TransientAdapterError: the record says 0, the data plane does not yet; or a write of
+        the owner's landed late. Worth another try from the start.
     """
     move = await abort(systems, epoch="", owner=owner, reason=reason)
-    sealed = move.split
-    if sealed is None or sealed.token.owner != owner or sealed.state is not ReleaseState.SEALED:
+    split = move.split
+    own = split is not None and split.token.owner == owner
+    if split is None or not own or split.state is not ReleaseState.SEALED:
+        if not own and not is_conditional(systems):
+            await _see_nothing_land(systems, owner, reason, timer)
         return move
     await wait_live(systems, 0, seconds=_SEEN_SECONDS, timer=timer)
-    last = await settle(systems, sealed, timer=timer)
+    last = await settle(
+        systems, lambda found: decide_seal(found, before=split, reason=reason), timer=timer
+    )
     # Looked at last: the attempt after this one may bring the same canary.
-    if last.split is not None and last.split.token == sealed.token and sealed.canary is not None:
-        await systems.remove(sealed.canary)
-    wrote = move.wrote or last.wrote
-    return Move(found=move.found, wrote=wrote, reason=move.reason, split=sealed)
+    if last.split is not None and last.split.token == split.token and split.canary is not None:
+        await systems.remove(split.canary)
+    return Move(found=move.found, wrote=move.wrote or last.wrote, reason=move.reason, split=split)
+
+
+async def _see_nothing_land(systems: Systems, owner: str, reason: str, timer: Timer) -> None:
+    """Watch a record that is not the owner's: a raise of the owner's may be on its way to it."""
+    last = await settle(
+        systems,
+        lambda found: decide_abort(found, epoch="", owner=owner, reason=reason),
+        timer=timer,
+    )
+    if last.wrote:
+        raise TransientAdapterError("a raise landed after the abort", system="router")
