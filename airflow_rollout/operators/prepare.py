@@ -112,7 +112,13 @@ class PrepareReleaseOperator(ReleaseOperator):
     async def _open(self, context: Context, spec: RolloutSpec) -> tuple[Attempt, Move]:
         now = time.time()
         owner = owner_of(context, self.group)
-        token = Token(epoch=uuid.uuid4().hex, owner=owner, digest=self.spec.digest())
+        token = Token(
+            epoch=uuid.uuid4().hex,
+            owner=owner,
+            digest=self.spec.digest(),
+            # Goes on counting when the run is cleared.
+            attempt=context["ti"].try_number,
+        )
         canary = Arm(version=str(self.version), target=str(self.target))
         async with open_systems(spec, airflow_connections()) as systems:
             await _preflight(systems, spec, now)

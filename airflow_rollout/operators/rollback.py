@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,32 +10,25 @@ from typing import Any, TypeGuard
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_rollout.errors import RolloutError, TransientAdapterError
+from airflow_rollout.errors import RolloutError
 from airflow_rollout.hooks.connection import airflow_connections
-from airflow_rollout.hooks.moves import Move, abort, persist, wait_live
-from airflow_rollout.hooks.systems import Systems, open_systems
+from airflow_rollout.hooks.moves import Move, persist
+from airflow_rollout.hooks.systems import open_systems
+from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.operators.causes import Cause, find_cause
 from airflow_rollout.operators.news import OnEvent, check_on_event
 from airflow_rollout.record import Attempt, End, Key
 from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describe
 from airflow_rollout.spec.model import RolloutSpec
-from airflow_rollout.traffic.base import Feature
 
-__all__ = ["RollbackOperator", "WayBackOperator", "go_back"]
+__all__ = ["RollbackOperator", "WayBackOperator"]
 
 # How long the way back is tried before the run ends as failed_to_roll_back.
 DEADLINE_SECONDS = 3600.0
 
 # How long it is tried before anything else is asked.
 _FIRST_SECONDS = 5.0
-
-# After the record says 0, the data plane gets this long to show it before the next try.
-_SEEN_SECONDS = 30.0
-
-# Without conditional writes a raise already in flight may land after the abort: two looks this
-# far apart must both find 0.
-_SETTLE_SECONDS = 2.5
 
 
 class WayBackOperator(ReleaseOperator):
@@ -173,26 +165,6 @@ class RollbackOperator(WayBackOperator):
         else:
             cause = find_cause(context, self.spec, self.told_by, self.log, group=self.group)
         self.end(context, move, cause)
-
-
-async def go_back(systems: Systems, *, owner: str, reason: str) -> Move:
-    """Seal the owner's attempt at weight 0, see it in the data plane and remove the canary.
-
-    :raises TransientAdapterError: the record says 0, the data plane does not yet.
-    """
-    move = await abort(systems, epoch="", owner=owner, reason=reason)
-    split = move.split
-    if not _is_sealed(split, owner):
-        return move
-    await wait_live(systems, 0, seconds=_SEEN_SECONDS)
-    if Feature.CONDITIONAL_WRITE not in systems.router.features:
-        await asyncio.sleep(_SETTLE_SECONDS)
-        again = await abort(systems, epoch=split.token.epoch, owner=owner, reason=reason)
-        if again.wrote:
-            raise TransientAdapterError("a raise landed after the abort", system="router")
-    if split.canary is not None:
-        await systems.remove(split.canary)
-    return move
 
 
 def _is_sealed(split: TrafficSplit | None, owner: str) -> TypeGuard[TrafficSplit]:

@@ -35,6 +35,7 @@ class TaskInstance:
     run: Run
     task_id: str
     dag_id: str = "shop"
+    try_number: int = 1
 
     @property
     def run_id(self) -> str:

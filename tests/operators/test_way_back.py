@@ -11,7 +11,7 @@ from in_memory import CANARY, open_split
 from runs import Run
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
-from airflow_rollout.operators import rollback as rollback_module
+from airflow_rollout.hooks import way_back
 from airflow_rollout.release import ReleaseState, Token
 from airflow_rollout.traffic.base import Feature
 
@@ -29,7 +29,7 @@ def at_ten(run: Run) -> Run:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for weight 0 in the data plane for a second instead of half a minute."""
-    monkeypatch.setattr(rollback_module, "_SEEN_SECONDS", 1.0)
+    monkeypatch.setattr(way_back, "_SEEN_SECONDS", 1.0)
 
 
 def split(run: Run) -> Any:
