@@ -206,6 +206,7 @@ def _children() -> set[int]:
 def _copy_logs(home: Path, target: Path) -> None:
     """Copy what the lab's processes wrote; settings and passwords stay behind."""
     try:
+        target.mkdir(parents=True, exist_ok=True)
         for name in ("logs", "airflow/logs"):
             if (home / name).is_dir():
                 # Airflow's `latest` leads to a place that is gone by then.
