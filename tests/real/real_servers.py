@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -166,11 +167,17 @@ def running(program: ProgramT) -> Iterator[ProgramT]:
 
 
 def needed(name: str, otherwise: str) -> str:
-    """Return a program's path, or skip the test and say what is missing."""
+    """Return a program's path, or skip the test and say what is missing.
+
+    :raises pytest.fail.Exception: `ROLLOUT_REQUIRE_REAL` is set, as in CI: nothing may be missing.
+    """
     binary = find_binary(name)
-    if binary is None:
-        pytest.skip(f"needs {name} on the PATH, or {otherwise}")
-    return binary
+    if binary is not None:
+        return binary
+    missing = f"needs {name} on the PATH, or {otherwise}"
+    if os.environ.get("ROLLOUT_REQUIRE_REAL", "0") not in {"", "0"}:
+        pytest.fail(f"{missing}; ROLLOUT_REQUIRE_REAL is set", pytrace=False)
+    pytest.skip(missing)
 
 
 @asynccontextmanager
