@@ -20,15 +20,13 @@ from airflow_rollout.errors import AdapterError, PermanentAdapterError, Transien
 from airflow_rollout.hooks import transport
 from airflow_rollout.hooks.client import base_url
 from airflow_rollout.hooks.connection import ConnectionInfo
-from airflow_rollout.hooks.transport import open_send, single_flight
+from airflow_rollout.hooks.transport import open_send
 from airflow_rollout.wire import (
     FileContent,
     FileRead,
     FileReplace,
     HttpRequest,
     HttpResponse,
-    Request,
-    Response,
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd-Header: Yes\r\n\r\nhi"
@@ -398,67 +396,5 @@ def test_a_connection_without_a_directory_says_so(directory: object) -> None:
         async with open_send(conn(extra={"directory": directory}), system="s") as send:
             with pytest.raises(PermanentAdapterError, match="absolute `directory`"):
                 await send(FileRead(name="a"))
-
-    run(test)
-
-
-class Counting:
-    """A `Send` that counts, and fails as often as it is told."""
-
-    def __init__(self, failures: int = 0) -> None:
-        self.sent: list[Request] = []
-        self.failures = failures
-
-    async def __call__(self, request: Request) -> Response:
-        self.sent.append(request)
-        await asyncio.sleep(0.01)
-        if len(self.sent) <= self.failures:
-            raise TransientAdapterError("no", system="s")
-        return HttpResponse(status=200)
-
-
-def test_equal_requests_of_one_poll_are_sent_once() -> None:
-    async def test() -> None:
-        send = Counting()
-        shared = single_flight(send)
-        a, b = HttpRequest(url="/a"), HttpRequest(url="/b")
-        answers = await asyncio.gather(shared(a), shared(b), shared(HttpRequest(url="/a")))
-        assert answers[0] is answers[2]
-        assert send.sent == [a, b]
-
-    run(test)
-
-
-def test_a_shared_failure_fails_everybody_who_asked() -> None:
-    async def test() -> None:
-        shared = single_flight(Counting(failures=1))
-        request = HttpRequest(url="/a")
-        found = await asyncio.gather(shared(request), shared(request), return_exceptions=True)
-        assert [type(one) for one in found] == [TransientAdapterError, TransientAdapterError]
-
-    run(test)
-
-
-def test_whoever_waits_asks_itself_when_the_first_is_cancelled() -> None:
-    async def test() -> None:
-        send = Counting()
-        shared = single_flight(send)
-        first = asyncio.create_task(shared(HttpRequest(url="/a")))
-        second = asyncio.create_task(shared(HttpRequest(url="/a")))
-        await asyncio.sleep(0.001)
-        first.cancel()
-        assert await second == HttpResponse(status=200)
-        assert len(send.sent) == 2
-
-    run(test)
-
-
-def test_writes_are_never_shared() -> None:
-    async def test() -> None:
-        send = Counting()
-        shared = single_flight(send)
-        request = HttpRequest(method="POST", url="/a")
-        await asyncio.gather(shared(request), shared(request))
-        assert len(send.sent) == 2
 
     run(test)

@@ -1,9 +1,8 @@
-"""The router `traefik_file`: its file, its record, its compare, and what Traefik's API says."""
+"""The router `traefik_file`: its file, its record and its compare."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_rollout.errors import PermanentAdapterError, SpecError, TransientAdapterError
+from airflow_rollout.errors import PermanentAdapterError, SpecError
 from airflow_rollout.release import (
     Action,
     Arm,
@@ -30,7 +29,6 @@ from airflow_rollout.wire import (
     FileReplace,
     FileReplaced,
     HttpRequest,
-    HttpResponse,
     Request,
     Response,
 )
@@ -47,18 +45,14 @@ ROUTER = TraefikFileRouter(service="app", namespace="prod")
 class Directory:
     """A file store in memory that keeps the promises of `FileRead` and `FileReplace`."""
 
-    def __init__(self, content: bytes | None = None, api: HttpResponse | None = None) -> None:
+    def __init__(self, content: bytes | None = None) -> None:
         self.content = content
-        self.api = api
         self.names: set[str] = set()
         self.writes = 0
         self.before_replace: bytes | None = None
 
     async def __call__(self, request: Request) -> Response:
-        if isinstance(request, HttpRequest):
-            assert self.api is not None
-            assert request.url == "/api/http/services/app@file"
-            return self.api
+        assert not isinstance(request, HttpRequest)
         self.names.add(request.name)
         if isinstance(request, FileRead):
             return FileContent(content=self.content)
@@ -365,39 +359,3 @@ def test_any_file_ends_in_a_split_or_an_adapter_error(junk: bytes) -> None:
             continue
         assert found is not None
         assert 0 <= found.weight <= 100
-
-
-def live(status: int, body: object) -> int | None:
-    answer = HttpResponse(status=status, body=json.dumps(body).encode())
-    return asyncio.run(ROUTER.live(Directory(api=answer)))
-
-
-def weighted(*weights: tuple[str, int]) -> dict[str, object]:
-    services = [{"name": name, "weight": weight} for name, weight in weights]
-    return {"weighted": {"services": services}, "status": "enabled", "name": "app@file"}
-
-
-def test_the_live_weight_is_traefiks_own() -> None:
-    assert live(200, weighted(("app-stable", 90), ("app-canary", 10))) == 10
-    assert live(200, weighted(("app-stable", 100))) == 0
-    assert live(200, weighted(("app-canary", 0))) == 0
-    assert live(200, weighted(("app-stable@file", 0), ("app-canary@file", 100))) == 100
-
-
-def test_a_service_that_traefik_does_not_know_has_no_live_weight() -> None:
-    assert live(404, {"message": "service not found: app@file"}) is None
-
-
-def test_a_service_that_traefik_refuses_says_why() -> None:
-    body = {**weighted(("app-canary", 1)), "status": "disabled", "error": ["no such server"]}
-    with pytest.raises(PermanentAdapterError, match="no such server"):
-        live(200, body)
-
-
-def test_an_api_in_trouble_is_asked_again_and_a_closed_one_is_not() -> None:
-    with pytest.raises(TransientAdapterError):
-        live(502, {})
-    with pytest.raises(PermanentAdapterError):
-        live(401, {})
-    with pytest.raises(PermanentAdapterError):
-        live(200, "<html>")
