@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, RolloutError
-from airflow_rollout.hooks.moves import abort, persist, wait_live
+from airflow_rollout.hooks.moves import Move, abort, persist, wait_live
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
 from airflow_rollout.record import Attempt, Stop
-from airflow_rollout.release import is_expected
+from airflow_rollout.release import ReleaseState, is_expected
 from airflow_rollout.triggers.clock import Clock
 
 __all__ = ["TrafficWatch", "Unconfirmed"]
@@ -93,11 +93,15 @@ class TrafficWatch:
         raise Unconfirmed(f"the router works with {live} % so far")
 
     async def stop(self, reason: str) -> Stop:
-        """Seal the attempt at weight 0; every error is retried for a few seconds and reported."""
+        """Seal the attempt at weight 0; every error is retried for a few seconds and reported.
+
+        Where the fence leaves the split alone (another release's, a later step's) nothing is
+        written, and `error` says so.
+        """
         stop = Stop(decided_at=self._clock.now())
         tries = 0
 
-        async def write() -> None:
+        async def write() -> Move:
             nonlocal tries
             tries += 1
             token = self._attempt.token
@@ -109,12 +113,17 @@ class TrafficWatch:
                 later_steps=self._later_steps,
             )
             self._say(f"traffic: {move.reason}")
+            return move
 
         try:
-            await persist(write, seconds=STOP_SECONDS, on_error=self._complain, timer=self._timer)
+            move = await persist(
+                write, seconds=STOP_SECONDS, on_error=self._complain, timer=self._timer
+            )
         except Exception as error:  # noqa: BLE001 - the rollback task goes on where this ends
             text = str(error) if isinstance(error, RolloutError) else repr(error)
             return replace(stop, tries=tries, error=text)
+        if move.split is None or move.split.state is not ReleaseState.SEALED:
+            return replace(stop, tries=tries, error=move.reason)
         written_at = self._clock.now()
         stop = replace(stop, tries=tries, written_at=written_at)
         try:

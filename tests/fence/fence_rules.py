@@ -78,8 +78,10 @@ class Referee:
         demand((after.state, after.weight) == (OPEN, 0), actor, "opened with traffic")
         if before is None:
             return
-        free = before.state is not OPEN or before.token.owner == actor.owner
-        demand(free, actor, "opened while another release was open")
+        own = before.token.owner == actor.owner
+        demand(own or before.state is not OPEN, actor, "opened while another release was open")
+        later = own and before.state is OPEN and before.token.attempt > actor.attempt
+        demand(not later, actor, "opened over a later attempt")
         demand(after.stable == before.stable, actor, "changed the stable version by opening")
 
     def _check_going_on(self, actor: Actor, before: TrafficSplit, after: TrafficSplit) -> None:

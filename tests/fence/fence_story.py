@@ -317,6 +317,8 @@ class _Failed(Exception):
 def _word(value: object) -> str:
     if isinstance(value, TrafficSplit):
         return f"[{value.token.epoch} {value.state} {value.weight} % {value.step}]"
+    if isinstance(value, Move):
+        return f"({value.reason})"
     return str(value)
 
 

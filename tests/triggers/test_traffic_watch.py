@@ -102,11 +102,12 @@ def test_a_confirmation_waits_a_moment_for_a_data_plane_that_moves() -> None:
     assert at(1.0, moves_soon()) == ""
 
 
-def test_a_stop_without_a_record_has_nothing_to_write() -> None:
+def test_a_stop_without_a_record_has_nothing_to_write_and_does_not_say_it_had() -> None:
     world = at_ten_percent()
     world.router.split = None
     stop = at(1.0, watch(world).stop("FAIL"))
-    assert (stop.error, world.router.written) == ("", [])
+    assert (stop.written_at, world.router.written) == (None, [])
+    assert "no record" in stop.error
 
 
 def test_a_stop_that_is_repeated_writes_once() -> None:
