@@ -35,6 +35,17 @@ def test_saving_that_fails_changes_nothing(notebook: MemoryNotebook, bad_share: 
     )
 
 
+def test_nothing_is_saved_over_the_last_word() -> None:
+    gate = Gate(at_ten_percent())
+    gate.world.provider.bad_share = 0.5
+    gate.world.router.write_seconds = 9.0  # long enough for everything that is saved in between
+    piece = gate.run()
+    ended = [it.judgement.ends for it in gate.notebook.pieces]
+    assert False in ended, "something was saved before"
+    assert ended == sorted(ended), "and nothing but the end after the end"
+    assert gate.notebook.pieces[-1] == piece
+
+
 def test_state_is_saved_soon_then_every_five_seconds_and_with_the_verdict() -> None:
     gate = Gate(at_ten_percent(), spec=make_spec(interval_seconds=22.0))
     gate.run()
