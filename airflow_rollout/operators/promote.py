@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow.sdk import Context
@@ -16,6 +16,7 @@ from airflow_rollout.plan import PlannedStep, find_step
 from airflow_rollout.record import Attempt, Checkpoint, Key, StepStart
 from airflow_rollout.release import ReleaseState
 from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.triggers.clock import Clock
 
 __all__ = ["PromoteStepOperator"]
 
@@ -54,48 +55,41 @@ class PromoteStepOperator(ReleaseOperator):
         )
         step = find_step(spec, self.step_id)
         epoch = attempt.token.epoch
-        state, before = self._handed_on(context, epoch)
+        before = self._handed_on(context, epoch)
         with self.telling(context, f"{step.weight} %", epoch):
-            start, move = run_async(self._raise(spec, step, attempt, state, before))
+            start, move = run_async(self._raise(spec, step, attempt, before))
         self.push(context, Key.STEP, start)
-        if state is None and self.previous_task_ids:
+        if before.state is None and self.previous_task_ids:
             self.tell(context, "no evidence was handed on: the judge begins anew", epoch=epoch)
         self.tell(context, f"{step.weight} % of traffic: {move.reason}", epoch=epoch)
 
-    def _handed_on(
-        self, context: Context, epoch: str
-    ) -> tuple[dict[str, Any] | None, StepStart | None]:
-        """Return the newest judge's state of this attempt, and how the step before began."""
-        state: dict[str, Any] | None = None
-        before: StepStart | None = None
+    def _handed_on(self, context: Context, epoch: str) -> _Before:
+        """Return what the step before left: the newest judge's state of this attempt."""
+        before = _Before()
         for task_id in self.previous_task_ids:
             checkpoint = self.pull(context, task_id, Key.CHECKPOINT, Checkpoint)
-            if state is None and checkpoint is not None and checkpoint.epoch == epoch:
-                state = checkpoint.state
+            if checkpoint is not None and checkpoint.epoch == epoch:
+                before.take(checkpoint.state, checkpoint.at)
             start = self.pull(context, task_id, Key.STEP, StepStart)
             if start is not None and start.attempt.token.epoch == epoch:
-                before = start
-                state = start.state if state is None else state
-        return state, before
+                before.take(start.state, start.written_at)
+                before.release_started_at = start.release_started_at
+        return before
 
     async def _raise(
-        self,
-        spec: RolloutSpec,
-        step: PlannedStep,
-        attempt: Attempt,
-        state: dict[str, Any] | None,
-        before: StepStart | None,
+        self, spec: RolloutSpec, step: PlannedStep, attempt: Attempt, before: _Before
     ) -> tuple[StepStart, Move]:
+        clock = Clock(not_before=max(before.at, attempt.opened_at))
+        start = StepStart(
+            attempt=attempt,
+            step_id=step.id,
+            weight=step.weight,
+            written_at=clock.now(),
+            release_started_at=before.release_started_at or clock.now(),
+            state=before.state,
+        )
         async with open_systems(spec, airflow_connections()) as systems:
-            start = StepStart(
-                attempt=attempt,
-                step_id=step.id,
-                weight=step.weight,
-                written_at=time.time(),
-                release_started_at=before.release_started_at if before else time.time(),
-                state=state,
-            )
-            sampled = await _sample(systems, spec, step, start)
+            sampled = await _sample(systems, spec, step, replace(start, written_at=clock.now()))
             move = await raise_weight(
                 systems,
                 token=attempt.token,
@@ -104,17 +98,25 @@ class PromoteStepOperator(ReleaseOperator):
                 previous_weight=step.previous_weight,
                 step=step.id,
             )
-        now = time.time()
+        now = clock.now()
         first = move.split is not None and move.split.state is ReleaseState.RELEASED
-        return StepStart(
-            attempt=attempt,
-            step_id=step.id,
-            weight=step.weight,
-            written_at=now,
-            release_started_at=before.release_started_at if before else now,
-            state=sampled,
-            first=first,
+        started_at = before.release_started_at or now
+        return replace(
+            start, written_at=now, release_started_at=started_at, state=sampled, first=first
         ), move
+
+
+@dataclass(kw_only=True)
+class _Before:
+    """What the step before left; `at` is the latest time it has seen."""
+
+    state: dict[str, Any] | None = None
+    release_started_at: float | None = None
+    at: float = 0.0
+
+    def take(self, state: dict[str, Any] | None, at: float) -> None:
+        self.state = state if self.state is None else self.state
+        self.at = max(self.at, at)
 
 
 async def _sample(

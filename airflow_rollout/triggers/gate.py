@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_rollout.analysis.verdict import Judgement, Verdict
-from airflow_rollout.hooks.connection import airflow_connections
+from airflow_rollout.errors import PermanentAdapterError
+from airflow_rollout.hooks.connection import Connect, ConnectionInfo, airflow_connections
 from airflow_rollout.hooks.links import LINK_NAME, release_url
 from airflow_rollout.hooks.systems import open_systems
 from airflow_rollout.plan import PlannedStep, later_step_ids, make_plan
 from airflow_rollout.record import Checkpoint, Event, GatePiece, Key, StepStart, from_piece
 from airflow_rollout.spec.model import RolloutSpec
-from airflow_rollout.triggers.clock import Clock
+from airflow_rollout.triggers.clock import Clock, rebased
 from airflow_rollout.triggers.gate_loop import GateLoop
 from airflow_rollout.triggers.traffic_watch import TrafficWatch
 from airflow_rollout.triggers.xcoms import TaskRef, XComNotebook, pull
 
 __all__ = ["GateTrigger", "NoStart"]
+
+# How long a gate waits for an Airflow that is being restarted before it can judge.
+_AIRFLOW_PATIENCE_SECONDS = 45.0
+
+T = TypeVar("T")
 
 
 class NoStart(Exception):
@@ -89,17 +96,19 @@ class GateTrigger(BaseTrigger):
         return TaskRef.of(self.task_instance, self.task_ref)
 
     async def _gate(self) -> bool:
-        clock = Clock()
         ref = self._ref()
         notebook = XComNotebook(ref, self.log)
-        start = await self._start(ref)
+        start = await self._patiently(lambda: self._start(ref))
+        own = await self._patiently(lambda: self._own(ref, start))
+        clock = Clock(not_before=max(start.written_at, own.at if own else 0.0))
+        start = rebased(start, own, clock.now())
         spec = RolloutSpec.from_builtins(self.spec).overridden(
             interval_seconds=start.attempt.interval_seconds, dispersion=start.attempt.dispersion
         )
         step = _step(spec, self.step_id)
         # Beside the judging: a slow Airflow must not keep the gate from its first look.
         linking = asyncio.create_task(self._link(notebook, ref))
-        async with open_systems(spec, airflow_connections()) as systems:
+        async with open_systems(spec, self._connections()) as systems:
             watch = TrafficWatch(
                 systems,
                 start.attempt,
@@ -114,7 +123,7 @@ class GateTrigger(BaseTrigger):
                 spec=spec,
                 step=step,
                 start=start,
-                state=await self._state(ref, start),
+                state=own.state if own else start.state,
                 watch=watch,
                 notebook=notebook,
                 clock=clock,
@@ -134,16 +143,35 @@ class GateTrigger(BaseTrigger):
             raise NoStart(f"{self.promote_task_id} did not hand over a start of {self.step_id}")
         return start
 
-    async def _state(self, ref: TaskRef, start: StepStart) -> dict[str, Any] | None:
-        """Return the state to go on from: this gate's own if it was restarted, else promote's."""
+    async def _own(self, ref: TaskRef, start: StepStart) -> Checkpoint | None:
+        """Return this gate's own checkpoint, if it is not the first to judge this step."""
         own = await pull(ref, Key.CHECKPOINT, Checkpoint)
-        if own is not None and (own.epoch, own.step_id) == (
-            start.attempt.token.epoch,
-            start.step_id,
-        ):
-            self.log.info("goes on from the state saved at %.1f", own.at)
-            return own.state
-        return start.state
+        if own is None or (own.epoch, own.step_id) != (start.attempt.token.epoch, start.step_id):
+            return None
+        self.log.info("goes on from the state saved at %.1f", own.at)
+        return own
+
+    def _connections(self) -> Connect:
+        connect = airflow_connections()
+
+        async def patient(conn_id: str) -> ConnectionInfo:
+            return await self._patiently(lambda: connect(conn_id))
+
+        return patient
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask Airflow again while it does not answer: a restart of its API is no bad release."""
+        end = time.monotonic() + _AIRFLOW_PATIENCE_SECONDS
+        while True:
+            try:
+                return await ask()
+            except (NoStart, PermanentAdapterError):
+                raise
+            except Exception as error:
+                if time.monotonic() > end:
+                    raise
+                self.log.warning("Airflow does not answer yet: %r", error)
+            await asyncio.sleep(1.0)
 
     async def _last_words(self, notebook: XComNotebook, ref: TaskRef, piece: GatePiece) -> None:
         """Leave the timeline; its failure changes nothing of the verdict."""

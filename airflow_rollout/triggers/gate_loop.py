@@ -31,6 +31,10 @@ CHECKPOINT_SECONDS = 5.0
 # The bell rings when something was fed; without it the judge is asked this often, for the clock.
 _TICK_SECONDS = 0.5
 
+# A loop that ticks twice a second and did not for this long belongs to a stopped process.
+_SUSPENDED_SECONDS = 10.0
+_LOOK_AROUND_SECONDS = 5.0
+
 # Two failed probes in a row stop a release: often enough that a crash is known within seconds.
 _PROBE_SECONDS = 1.0
 
@@ -181,7 +185,13 @@ class GateLoop:
 
     async def _judge_until_end(self) -> Judgement:
         patience = self._clock.now() + _FIRST_ANSWER_SECONDS
+        last = self._clock.now()
         while True:
+            slept = self._clock.now() - last
+            if slept > _SUSPENDED_SECONDS:
+                await self._wake_up(slept)
+                patience = self._clock.now() + _FIRST_ANSWER_SECONDS
+            last = self._clock.now()
             if self._fed or self._fault or self._clock.now() >= patience:
                 judgement = self._assess()
                 if judgement.ends and judgement.verdict is Verdict.PASS:
@@ -194,6 +204,15 @@ class GateLoop:
                 await asyncio.wait_for(self._bell.wait(), _TICK_SECONDS)
             except TimeoutError:
                 continue
+
+    async def _wake_up(self, slept: float) -> None:
+        """Let others go first after this process was stopped: another one may judge by now.
+
+        Airflow cancels a trigger that was given away a second or two after its process goes on.
+        """
+        self._notebook.say(f"was stopped for {slept:.0f} s; looks around before it judges")
+        self._fed = False
+        await asyncio.sleep(_LOOK_AROUND_SECONDS)
 
     def _assess(self) -> Judgement:
         judgement = self._judge.assess(self._clock.now())
