@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from planted import planted_connections
 from scene import DAGS, Scene
 from scenes import SCENES
 
@@ -22,7 +23,11 @@ Stage = Callable[[str], dict[str, Any]]
 def lab(need_binary: Callable[[str], object]) -> Iterator[Lab]:
     need_binary("traefik")
     settings = {"rollout": {"live_seconds": 1}, "core": {"parallelism": 8}}
-    with Lab(sorted(SCENES), dags=DAGS, settings=settings) as lab:
+    lab = Lab(sorted(SCENES), dags=DAGS, settings=settings)
+    lab.airflow.env.update(
+        {f"AIRFLOW_CONN_{name.upper()}": text for name, text in planted_connections(lab).items()}
+    )
+    with lab:
         for name in SCENES:
             lab.airflow.wait_for_dag(name)
         yield lab
