@@ -68,12 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     reports: list[PartReport] = []
     started = time.time()
+    load = _load()
+    console.print(_machine_line(load))
     with ending_on_sigterm():
         interrupted = _run_parts(options, console, reports)
     if interrupted:
         console.print("\ninterrupted; everything that was started has ended")
     if options.json is not None:
-        _write(options, reports, started=started, interrupted=interrupted)
+        _write(options, reports, started=started, load=load, interrupted=interrupted)
     if interrupted:
         return _INTERRUPTED
     return _FAULTY if any(report.faults for report in reports) else _MEASURED
@@ -113,7 +115,12 @@ def _measured(name: str, run: Callable[[], PartReport]) -> PartReport:
 
 
 def _write(
-    options: argparse.Namespace, reports: list[PartReport], *, started: float, interrupted: bool
+    options: argparse.Namespace,
+    reports: list[PartReport],
+    *,
+    started: float,
+    load: float | None,
+    interrupted: bool,
 ) -> None:
     content = {
         "version": airflow_rollout.__version__,
@@ -121,21 +128,31 @@ def _write(
         "interrupted": interrupted,
         "started_at": started,
         "seconds": round(time.time() - started, 1),
-        "machine": _machine(),
+        "machine": {
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "load_at_start": load,
+            "load_at_end": _load(),
+        },
         "parts": {report.part: report.to_builtins() for report in reports},
     }
     options.json.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _machine() -> dict[str, Any]:
-    load = os.getloadavg() if hasattr(os, "getloadavg") else ()
-    return {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "load_average": [round(value, 2) for value in load],
-    }
+def _load() -> float | None:
+    """Return how many processes wanted a core in the last minute, None where nobody knows."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def _machine_line(load: float | None) -> str:
+    cores = os.cpu_count() or 1
+    line = f"Python {platform.python_version()}, {cores} cores"
+    if load is None:
+        return line
+    busy = "; other work on this machine makes every time longer" if load > cores / 2 else ""
+    return f"{line}, load {load:g}{busy}"
 
 
 def _part(text: str) -> str:
