@@ -27,6 +27,7 @@ class Referee:
         self.aborted: set[str] = set()
         self.released: set[str] = set()
         self.tied: set[str] = set()
+        self.brought: dict[str, Arm | None] = {}
         self.reached: dict[str, int] = {}
         self.edited = False
         network.on_landing = self.landed
@@ -43,6 +44,8 @@ class Referee:
             self.released.add(epoch)
             if epoch in self.aborted:
                 self.tied.add(epoch)
+        if actor.what == "open":
+            self.brought.setdefault(epoch, after.canary)
         if actor.what == "raise" and is_rising(after):
             self.reached[epoch] = STEPS.index(actor.step)
         self.edited = False
@@ -91,7 +94,10 @@ class Referee:
             if actor.what == "gate":
                 late = self.reached.get(actor.epoch, 0) > STEPS.index(actor.step)
                 demand(not late, actor, "stopped a later step than its own")
-        elif after.state is RELEASED:
+            return
+        own = before.canary == self.brought[after.token.epoch]
+        demand(own, actor, "moved traffic to a canary that is not its own")
+        if after.state is RELEASED:
             first = before.stable is None and actor.what == "raise"
             full = actor.what == "stable" and before.weight == 100
             demand(first or full, actor, "promoted what did not carry all traffic")

@@ -1,8 +1,9 @@
 """What happens to one service: releases, retries, clears, people, a second Airflow, bad luck.
 
 Every actor runs the product's own moves; here stands only who starts which of them, and when.
-A schedule is a string of bytes: each picks the next event among those that are possible, 0 the
-most ordinary one, so that a failing schedule shrinks to the few events that matter.
+A schedule is a string of bytes. The first says how much of a good day comes before it; of the
+others each picks the next event among those that are possible, 0 the most ordinary one, so that a
+failing schedule shrinks to the few events that matter.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ _MOST_ACTORS = 40
 
 # Bytes from here on are bad luck or somebody's doing, those below are the ordinary course.
 _ORDINARY = 210
+
+# How many ordinary events may come before the first choice, so that the last steps of a release
+# are disturbed as well.
+_LONGEST_PRELUDE = 50
 
 _LONGEST_REST = 5000
 
@@ -197,27 +202,72 @@ class Story:
             events.append(partial(network.tick, moment))
         return events
 
-    def disturbances(self) -> list[Event]:
-        """Return what may come between: faults of the network, deaths, sleep, people."""
-        return [*self._people(), *self._bad_luck()]
+    def disturbances(self, kind: int) -> list[Event]:
+        """Return what may come between, of one kind; empty where nothing of it is possible."""
+        kinds = (
+            self._failures, self._sleep, self._verdicts, self._people, self._deaths,
+            self._new_attempts, self._network_faults, self._sleep, self._repeats, self._hands,
+            self._network_faults,
+        )  # fmt: skip
+        return list(kinds[kind % len(kinds)]())
 
-    def _people(self) -> Iterator[Event]:
+    def _verdicts(self) -> Iterator[Event]:
+        for actor in self._at(At.VERDICT):
+            yield partial(self.network.drive, actor, False)
+
+    def _sleep(self) -> Iterator[Event]:
+        for actor in self.network.actors:
+            if not actor.done and actor.what != "run":
+                yield partial(self._freeze, actor)
+
+    def _deaths(self) -> Iterator[Event]:
+        for actor in self.network.actors:
+            spared = not self.network.conditional and self._is_late(actor)
+            if not actor.done and actor.what != "run" and not spared:
+                yield partial(self.network.kill, actor)
+
+    def _failures(self) -> Iterator[Event]:
+        for actor in self._at(At.READ):
+            error = TransientAdapterError("timed out", system="router")
+            yield partial(self.network.drive, actor, error)
+
+    def _network_faults(self) -> Iterator[Event]:
+        for flight in self.network.flights:
+            yield partial(self.network.lose, flight)
+            if flight.answer is None:
+                yield partial(self.network.silence, flight)
+            if flight.copies == 1:
+                yield partial(self._double, flight)
+
+    def _new_attempts(self) -> Iterator[Event]:
         if len(self.network.actors) < _MOST_ACTORS:
-            owners = {run.owner for run in self.runs}
             for owner in _RELEASES:
                 if sum(run.owner == owner for run in self.runs) < _MOST_ATTEMPTS:
                     yield partial(self.release, owner)
-            for owner in owners:
+
+    def _people(self) -> Iterator[Event]:
+        if len(self.network.actors) < _MOST_ACTORS:
+            for owner in dict.fromkeys(run.owner for run in self.runs):
                 token = Token(epoch="", owner=owner, digest="d")
                 yield partial(self._again, ("back", token, _RELEASES[owner], ""))
-            for task in self.begun[-4:]:
+
+    def _repeats(self) -> Iterator[Event]:
+        """A retry beside the first try, or a gate that two triggerers run."""
+        if len(self.network.actors) < _MOST_ACTORS:
+            for task in reversed(self.begun[-4:]):
                 if task[0] != "open":
                     yield partial(self._again, task)
-        if self.network.split is not None:
+
+    def _hands(self) -> Iterator[Event]:
+        split = self.network.split
+        if split is not None:
             for weight in (0, 10, 30, 50, 100):
-                yield partial(self._edit, replace(self.network.split, weight=weight))
+                yield partial(self._edit, replace(split, weight=weight))
             yield partial(self._edit, None)
-            yield partial(self._edit, replace(self.network.split, canary=_ELSEWHERE))
+            yield partial(self._edit, replace(split, canary=_ELSEWHERE))
+
+    def _at(self, place: At) -> list[Actor]:
+        return [actor for actor in self.network.actors if actor.park.at is place]
 
     def _again(self, task: tuple[str, Token, Arm, str]) -> None:
         self.begin(*task)
@@ -226,27 +276,6 @@ class Story:
         self.network.trace.append(("hand", split))
         self.network.split = split
         self.referee.edited = True
-
-    def _bad_luck(self) -> Iterator[Event]:
-        network = self.network
-        for flight in network.flights:
-            yield partial(network.lose, flight)
-            if flight.answer is None:
-                yield partial(network.silence, flight)
-            if flight.copies == 1:
-                yield partial(self._double, flight)
-        for actor in network.actors:
-            if actor.done or actor.what == "run":
-                continue
-            yield partial(self._freeze, actor)
-            if actor.park.at is At.READ:
-                yield partial(
-                    network.drive, actor, TransientAdapterError("timed out", system="router")
-                )
-            if actor.park.at is At.VERDICT:
-                yield partial(network.drive, actor, False)
-            if network.conditional or not self._is_late(actor):
-                yield partial(network.kill, actor)
 
     def _freeze(self, actor: Actor) -> None:
         actor.frozen = not actor.frozen
@@ -268,8 +297,14 @@ class Story:
     def play(self, schedule: bytes) -> None:
         """Follow a schedule, then let everything come to rest and check what holds there."""
         try:
-            for choice in schedule:
-                self._next(choice)
+            choices = iter(schedule)
+            for _ in range(next(choices, 0) % _LONGEST_PRELUDE):
+                self._next_ordinary(0)
+            for choice in choices:
+                if choice < _ORDINARY:
+                    self._next_ordinary(choice)
+                else:
+                    self._disturb(choice, next(choices, 0))
             self._come_to_rest()
             self.referee.at_rest()
         except Violation as violation:
@@ -279,11 +314,15 @@ class Story:
                 if actor.work is not None:
                     actor.work.close()
 
-    def _next(self, choice: int) -> None:
-        events = self.ordinary() if choice < _ORDINARY else self.disturbances()
+    def _next_ordinary(self, choice: int) -> None:
+        events = self.ordinary()
         if events:
-            number = choice if choice < _ORDINARY else choice - _ORDINARY
-            events[number % len(events)]()
+            events[choice % len(events)]()
+
+    def _disturb(self, kind: int, choice: int) -> None:
+        events = self.disturbances(kind)
+        if events:
+            events[choice % len(events)]()
 
     def _come_to_rest(self) -> None:
         """Let all go on in turn; who sleeps wakes when everybody else has ended."""

@@ -85,6 +85,28 @@ def without_expected_weight(decide: Decide) -> Decide:
     return mutated
 
 
+def without_arms(decide: Decide) -> Decide:
+    """Any canary counts as the one that this release brought."""
+
+    def mutated(found: TrafficSplit | None, *, canary: Any, **asked: Any) -> Decision:
+        if found is not None and found.state is not ReleaseState.RELEASED:
+            canary = found.canary
+        return decide(found, canary=canary, **asked)
+
+    return mutated
+
+
+def without_full_weight(decide: Decide) -> Decide:
+    """The canary may become stable at any weight."""
+
+    def mutated(found: TrafficSplit | None, **asked: Any) -> Decision:
+        if found is not None and found.state is ReleaseState.OPEN:
+            found = replace(found, weight=100)
+        return decide(found, **asked)
+
+    return mutated
+
+
 def without_later_steps(decide: Decide) -> Decide:
     """A gate that wakes up late stops whatever it finds."""
 
@@ -132,6 +154,10 @@ def abort_anything(decide: Decide) -> Decide:
         ("decide_raise", without_epoch, "changed another release's split"),
         ("decide_raise", without_owner, "changed another release's split"),
         ("decide_raise", without_expected_weight, "rose from what the step before did not leave"),
+        ("decide_raise", without_arms, "a canary that is not its own"),
+        ("decide_promotion", without_arms, "a canary that is not its own"),
+        ("decide_promotion", without_epoch, "said promoted, and nothing was"),
+        ("decide_promotion", without_full_weight, "what did not carry all traffic"),
         ("decide_abort", without_later_steps, "stopped a later step than its own"),
         ("decide_abort", abort_anything, "wrote for another"),
         ("decide_open", without_busy, "opened while another release was open"),
