@@ -111,7 +111,8 @@ class PartReport:
     def show(self, console: Console) -> None:
         """Print table, notes and faults."""
         console.print()
-        console.print(_table(self.title, self.figures))
+        if self.figures:
+            console.print(_table(self.title, self.figures))
         for note in self.notes:
             console.print(Text(note, style="dim"))
         for fault in self.faults:

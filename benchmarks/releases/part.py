@@ -121,7 +121,8 @@ def _report(found: _Played, cases: list[Case], alone: float) -> PartReport:
 
 def _measured(found: _Played) -> list[Measured]:
     """Measure again at the end: answers that came late are there by now."""
-    ends = [played.since for played in found.releases[1:]] + [float("inf")]
+    starts = [played.since for played in found.releases]
+    ends = [*starts[1:], float("inf")][: len(starts)]
     return [
         measure(played, found.answers, until=until)
         for played, until in zip(found.releases, ends, strict=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.answers import Answer
+from airflow_rollout.demo.processes import LabError
 from airflow_rollout.record import GatePiece, ReleaseRecord, Stop
 from airflow_rollout.release import Outcome
+from benchmarks.releases import part
 from benchmarks.releases.cases import BAD, CASES, GOOD, schedule
 from benchmarks.releases.figures import bad_figures, good_figures, load_figures
 from benchmarks.releases.measured import Played, measure
-from benchmarks.releases.part import alone_seconds
 
 START = 1_700_000_000.0
 V2 = BAD[0]
@@ -210,5 +213,26 @@ def test_schedule_of_one_kind() -> None:
     assert schedule(count=1, good=0) == list(BAD)
 
 
+def test_run_that_ends_before_its_first_release_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(part, "Lab", interrupted)
+    report = part.run(Console(file=io.StringIO()), count=1, good=2, rate=100)
+    assert report.interrupted
+    assert report.faults == ("5 releases were not played",)
+    assert report.details["releases"] == []
+
+
+def test_lab_that_does_not_start_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: object, **_options: object) -> None:
+        raise LabError("no free port")
+
+    monkeypatch.setattr(part, "Lab", broken)
+    report = part.run(Console(file=io.StringIO()), count=1, good=0, rate=100)
+    assert not report.interrupted
+    assert report.faults == ("ended early: no free port", "3 releases were not played")
+
+
 def test_file_read_alone_takes_six_minutes() -> None:
-    assert alone_seconds() == 360
+    assert part.alone_seconds() == 360
