@@ -12,6 +12,7 @@ asleep there, which takes the traffic from whoever has it by then.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -71,6 +72,10 @@ QUICK_SECONDS = 2.0
 # QUICK_SECONDS and may be 2 s on its way, be it a second copy or without its sender; 1 s of slack.
 SETTLE_SECONDS = 5.0
 
+# How long a slow write is tried to be taken back. A rollback takes over from a raise; nobody from a
+# promotion, which looks like a good end to all others.
+_TAKE_BACK_SECONDS = 60.0
+
 # What lands behind a seal has traffic for this long at most.
 _LOOK_SECONDS = 1.0
 
@@ -84,6 +89,8 @@ class Move:
     reason: str
     split: TrafficSplit | None
 
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -142,7 +149,7 @@ async def make_stable(
     if move.wrote and not is_conditional(systems):
         # The last word of a release has to be true: an abort on its way lands before it is said.
         await timer.pause(SETTLE_SECONDS)
-        return await _move(systems, decide, wanted=wanted, rising=timer)
+        return replace(await _move(systems, decide, wanted=wanted, rising=timer), wrote=True)
     return move
 
 
@@ -243,8 +250,17 @@ async def _take_back(
 ) -> NoReturn:
     """Seal what a slow write may have raised over somebody's seal; ends in `ReleaseRefused`."""
     reason = f"the write took {took_seconds:.1f} s, too long to be sure that nobody aborted since"
-    move = await settle(
-        systems, lambda found: decide_seal(found, before=before, reason=reason), timer=timer
+
+    async def seal() -> Move:
+        return await settle(
+            systems, lambda found: decide_seal(found, before=before, reason=reason), timer=timer
+        )
+
+    move = await persist(
+        seal,
+        seconds=_TAKE_BACK_SECONDS,
+        on_error=lambda text: _log.error("could not take a slow write back yet: %s", text),
+        timer=timer,
     )
     raise ReleaseRefused(reason, found=describe(move.split), wanted="a write in time")
 

@@ -12,7 +12,7 @@ _LENGTH = 60
 schedules = st.binary(min_size=_LENGTH, max_size=_LENGTH)
 
 thorough = settings(
-    max_examples=6_000,
+    max_examples=10_000,
     derandomize=True,
     database=None,
     deadline=None,

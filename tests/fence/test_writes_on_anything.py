@@ -229,6 +229,23 @@ def test_a_promotion_that_lands_on_the_seal_is_taken_back_and_the_canary_goes_la
     assert "was stopped (stopped)" in refused(promoting)
 
 
+def test_a_slow_promotion_takes_itself_back_although_the_router_does_not_answer_at_first() -> None:
+    scene = Scene(replace(OPENED, weight=100))
+    promoting = scene.promoting()
+    scene.step(promoting, At.READ)
+    promoting.frozen = True
+    scene.going_back()
+    assert scene.rest().state is ReleaseState.SEALED
+    promoting.frozen = False
+    scene.step(promoting, At.SEND)
+    scene.land()
+    scene.step(promoting, At.ANSWER)
+    scene.network.drive(promoting, TransientAdapterError("timed out", system="router"))
+    after = scene.rest()
+    assert (after.state, after.stable, after.weight) == (ReleaseState.SEALED, V1, 0)
+    assert "too long to be sure" in refused(promoting)
+
+
 def test_a_promotion_says_its_word_only_when_no_abort_can_land_any_more() -> None:
     scene = Scene(replace(OPENED, weight=100))
     aborting = scene.start(
