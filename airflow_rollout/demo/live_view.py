@@ -42,7 +42,7 @@ class ReleaseNow:
     :param weight: percent the router works with, None while it knows no split.
     :param stable: the stable arm in the last seconds, None while the service has none.
     :param canary: the canary in the last seconds.
-    :param gate: what the last gate said last, None before the first one spoke.
+    :param gates: what each gate said last, in the order of their steps.
     :param lines: everything that was said, oldest first.
     """
 
@@ -51,13 +51,22 @@ class ReleaseNow:
     weight: int | None
     stable: ArmNow | None
     canary: ArmNow
-    gate: GatePiece | None = None
+    gates: tuple[GatePiece, ...] = ()
     lines: tuple[Line, ...] = ()
 
     @property
+    def gate(self) -> GatePiece | None:
+        """Return what the last gate said last, None before the first one spoke."""
+        return self.gates[-1] if self.gates else None
+
+    @property
     def timeline(self) -> list[Line]:
-        """Return what happened; what gates think meanwhile stands elsewhere."""
-        return [line for line in self.lines if line.what in {"event", "task", "run"}]
+        """Return what happened; what gates think meanwhile stands elsewhere.
+
+        A gate's last word is said once: as its verdict, or as an event, whichever came first.
+        """
+        ends = {gate.judgement.reason for gate in self.gates if gate.judgement.ends}
+        return [line for line in self.lines if line.what != "verdict" or line.text in ends]
 
 
 def live_view(now: ReleaseNow) -> RenderableType:

@@ -106,14 +106,13 @@ class Releaser:
         self._answers.extend(fresh)
         self._recent.add(fresh)
         arms = self._recent.arms(*filter(None, (self._stable, version.name)), now=time.time())
-        gates = seen.record.gates if seen.record else []
         return ReleaseNow(
             version=version,
             seconds=seconds,
             weight=self._live_weight(),
             stable=arms[0] if self._stable else None,
             canary=arms[-1],
-            gate=gates[-1] if gates else None,
+            gates=tuple(seen.record.gates) if seen.record else (),
             lines=seen.lines,
         )
 

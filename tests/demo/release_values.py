@@ -90,7 +90,7 @@ def now(
         weight=weight,
         stable=ArmNow(version="v1", per_second=90.0, error_share=0.0, p99_ms=4.0),
         canary=ArmNow(version="v2", per_second=10.0, failed=2, error_share=0.04, p99_ms=5.2),
-        gate=found,
+        gates=(found,) if found else (),
         lines=lines,
     )
 

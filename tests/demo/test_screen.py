@@ -101,8 +101,19 @@ def test_lines_repeat_what_a_gate_knows_now_and_then_and_at_each_new_step() -> N
     assert told(30.0, at=106, step_id="step_02") == []
 
 
-def test_a_gates_last_word_is_told_by_the_timeline_alone() -> None:
-    assert ReleaseLines().take(now(found=gate(judgement()), weight=None)) == []
+def test_a_gates_last_word_is_told_once_whether_it_comes_as_verdict_or_as_event() -> None:
+    last = judgement()
+    for what in ("verdict", "event"):
+        word = Line(at=last.at, task="step_01", what=what, text=last.reason)
+        lines = ReleaseLines()
+        told = lines.take(now(word, found=gate(last), weight=None))
+        assert without_clock(told) == [f"v2  step_01  {last.reason}"]
+        assert lines.take(now(word, found=gate(last), weight=None)) == []
+
+
+def test_what_a_gate_thinks_meanwhile_is_no_part_of_the_timeline() -> None:
+    thought = Line(at=100, task="step_01", what="verdict", text="INCONCLUSIVE after 2 s")
+    assert now(thought, found=gate(judgement())).timeline == []
 
 
 def test_what_is_no_terminal_gets_no_cursor_control() -> None:
