@@ -23,6 +23,8 @@ __all__ = [
     "FileReplaced",
     "HttpRequest",
     "HttpResponse",
+    "NoteRead",
+    "NoteWrite",
     "Request",
     "Response",
     "Send",
@@ -93,7 +95,22 @@ class FileReplaced:
     content: bytes | None
 
 
-Request = HttpRequest | FileRead | FileReplace
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteRead:
+    """Read a note: a small file beside the connection's files, which no router reads."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteWrite:
+    """Write a note atomically, whatever it held; answered with `FileReplaced`."""
+
+    name: str
+    content: bytes
+
+
+Request = HttpRequest | FileRead | FileReplace | NoteRead | NoteWrite
 Response = HttpResponse | FileContent | FileReplaced
 Send = Callable[[Request], Awaitable[Response]]
 

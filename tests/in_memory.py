@@ -33,7 +33,7 @@ from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
 from airflow_rollout.spec.model import MetricSource, RolloutSpec, Step, TrafficRef, WorkloadRef
-from airflow_rollout.traffic.base import Feature, WriteConflict
+from airflow_rollout.traffic.base import Feature, Lease, WriteConflict
 from airflow_rollout.wire import FileContent, FileRead, Request, Response, Send
 
 __all__ = [
@@ -79,6 +79,13 @@ class MemoryRouter:
         self.write_fault: Exception | None = None
         self.live_fault: Exception | None = None
         self.write_seconds = 0.0
+        self.lease: Lease | None = None
+
+    async def read_lease(self, send: Send) -> Lease | None:
+        return self.lease
+
+    async def renew_lease(self, lease: Lease, send: Send) -> None:
+        self.lease = lease
 
     def change(self, **changes: Any) -> None:
         """Change the record as a hand or another controller would."""

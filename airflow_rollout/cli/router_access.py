@@ -20,14 +20,14 @@ __all__ = ["add_router_options", "load_for_router", "with_router"]
 T = TypeVar("T")
 
 
-def add_router_options(parser: argparse.ArgumentParser) -> None:
-    """Add what names the router and its connection."""
+def add_router_options(parser: argparse.ArgumentParser, *, bare_router: bool = False) -> None:
+    """Add what names the router and its connection; see `add_said_options`."""
     parser.add_argument(
         "--conn", action="append", default=[], type=_connection, metavar="ID=URI",
         help="a connection, as an Airflow connection URI or JSON; else $AIRFLOW_CONN_<ID>; "
         "may be repeated",
     )  # fmt: skip
-    add_said_options(parser)
+    add_said_options(parser, bare_router=bare_router)
 
 
 def load_for_router(file: str, args: argparse.Namespace) -> RolloutSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from airflow_rollout.analysis.parameters import Mode
 from airflow_rollout.errors import SpecError
@@ -27,13 +28,18 @@ _TEXTS = (
 )
 
 
-def add_said_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `said_bindings` reads."""
+def add_said_options(parser: argparse.ArgumentParser, *, bare_router: bool = False) -> None:
+    """Add the options that `said_bindings` reads.
+
+    :param bare_router: whether `--router` may stand alone, without a name.
+    """
     group = parser.add_argument_group(
         "what the file does not say", "the arguments that rollout_dag(...) will be given"
     )
     for option, help_line in _TEXTS:
-        group.add_argument(option, metavar="NAME", help=help_line)
+        bare = bare_router and option == "--router"
+        alone: dict[str, Any] = {"nargs": "?", "const": ""} if bare else {}
+        group.add_argument(option, metavar="NAME", help=help_line, **alone)
     add_duration(group, "--every", "how often the source is asked, e.g. 1s")
     group.add_argument(
         "--mode", type=Mode, choices=list(Mode), help="judge and act, or judge and record only"
@@ -75,7 +81,7 @@ def said_bindings(args: argparse.Namespace) -> Bindings:
     """Return what the options say."""
     return Bindings(
         workload=args.workload,
-        router=args.router,
+        router=args.router or None,
         router_conn_id=args.router_conn_id,
         router_service=args.router_service,
         provider=args.provider,

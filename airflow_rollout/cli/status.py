@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
 
+import msgspec
 from rich.console import Console
 
 from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_options import UsageError, add_airflow_options, api_from
 from airflow_rollout.cli.record_view import record_view
+from airflow_rollout.cli.router_access import add_router_options, load_for_router, with_router
 from airflow_rollout.cli.watch import read_record
+from airflow_rollout.hooks.systems import Systems
+from airflow_rollout.hooks.watched import who_watches
+from airflow_rollout.release import describe
 
 __all__ = ["add_parser", "run"]
 
@@ -25,16 +31,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "status",
         help="show what a release did and why",
         description="Show the latest release of a rollout, or the one of a run: the reason "
-        "first, then steps, numbers and timeline.",
+        "first, then steps, numbers and timeline. With --router: show what the router's record "
+        "says, without Airflow; ROLLOUT is then the rollout's file.",
     )
-    parser.add_argument("rollout", metavar="ROLLOUT", help="the rollout's DAG id")
+    parser.add_argument("rollout", metavar="ROLLOUT", help="the rollout's DAG id, or its file")
     parser.add_argument("--run-id", help="the run to show; the latest one by default")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     add_airflow_options(parser)
+    add_router_options(parser, bare_router=True)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the record; 1 when there is none. `RolloutError` when Airflow does not tell."""
+    """Print the record; 1 when there is none. `RolloutError` when nobody tells."""
+    if options.router is not None:
+        spec = load_for_router(options.rollout, options)
+        return asyncio.run(with_router(spec, options, lambda it: _at_router(it, options.format)))
     try:
         api = api_from(options, os.environ)
     except UsageError as error:
@@ -61,3 +72,21 @@ def _show(api: AirflowApi, options: argparse.Namespace) -> int:
 def _latest(api: AirflowApi, rollout: str) -> str:
     runs = api.runs(rollout, limit=1)
     return runs[0].run_id if runs else ""
+
+
+async def _at_router(systems: Systems, form: str) -> int:
+    split = await systems.read_split()
+    if split is None:
+        print("the router has no record of this service", file=sys.stderr)
+        return _NOTHING
+    live = await systems.live_weight()
+    watched = await who_watches(systems, split)
+    if form == "json":
+        data = {"split": msgspec.to_builtins(split), "live_weight": live, "watched": watched}
+        print(json.dumps(data))
+        return _SHOWN
+    print(f"record: {describe(split)}")
+    print(f"served: {'unknown' if live is None else f'{live} % on the canary'}")
+    if watched:
+        print(f"watch:  {watched}")
+    return _SHOWN

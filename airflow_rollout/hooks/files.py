@@ -18,7 +18,7 @@ from pathlib import Path
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.wire import FileReplaced
 
-__all__ = ["WORK_DIRECTORY", "read_file", "replace_file"]
+__all__ = ["WORK_DIRECTORY", "read_file", "read_note", "replace_file", "write_note"]
 
 WORK_DIRECTORY = ".airflow-rollout"
 
@@ -77,6 +77,36 @@ def replace_file(
             return FileReplaced(replaced=False, content=found)
         _write(directory, path, content)
         return FileReplaced(replaced=True, content=content)
+
+
+def read_note(directory: Path, name: str, *, system: str) -> bytes | None:
+    """Return a note's bytes, None when nobody has written it."""
+    path = _note(directory, name, system)
+    with _our_errors("read", path, system):
+        try:
+            return path.read_bytes()[:_LARGEST_FILE]
+        except FileNotFoundError:
+            directory.stat()
+            return None
+
+
+def write_note(directory: Path, name: str, content: bytes, *, system: str) -> FileReplaced:
+    """Write a note; readers see the old or the new bytes. The last writer wins."""
+    path = _note(directory, name, system)
+    with _our_errors("write", path, system):
+        unfinished = _work_directory(directory) / f"{name}.{os.getpid()}.new"
+        try:
+            unfinished.write_bytes(content)
+            unfinished.replace(path)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+    return FileReplaced(replaced=True, content=None)
+
+
+def _note(directory: Path, name: str, system: str) -> Path:
+    return directory / WORK_DIRECTORY / _path(directory, name, system).name
 
 
 def _path(directory: Path, name: str, system: str) -> Path:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from airflow_rollout.analysis.parameters import Metric
 from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading
@@ -16,7 +17,7 @@ from airflow_rollout.hooks.transport import open_send, single_flight
 from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
 from airflow_rollout.release import Arm, TrafficSplit
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
-from airflow_rollout.traffic.base import Router
+from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Router
 from airflow_rollout.traffic.registry import make_router
 from airflow_rollout.wire import Request, Response, Send
 from airflow_rollout.workloads.base import Workload
@@ -53,6 +54,17 @@ class Systems:
     async def live_weight(self) -> int | None:
         """Return the weight the data plane works with, None when it does not say."""
         return await self.router.live(self.router_send)
+
+    async def read_lease(self) -> Lease | None:
+        """Return the last sign of life of a gate, None where there is none or it is not kept."""
+        if Feature.LEASE not in self.router.features:
+            return None
+        return await cast("LeaseKeeper", self.router).read_lease(self.router_send)
+
+    async def renew_lease(self, lease: Lease) -> None:
+        """Leave a sign of life, where the router keeps one."""
+        if Feature.LEASE in self.router.features:
+            await cast("LeaseKeeper", self.router).renew_lease(lease, self.router_send)
 
     async def read_metrics(self, metrics: Sequence[Metric], window: Window) -> dict[str, Reading]:
         """Return one reading a metric name; what could not be read is a `ReadFailure`.

@@ -17,12 +17,14 @@ import httpx
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.client import base_url, make_client, our_error
 from airflow_rollout.hooks.connection import ConnectionInfo
-from airflow_rollout.hooks.files import read_file, replace_file
+from airflow_rollout.hooks.files import read_file, read_note, replace_file, write_note
 from airflow_rollout.wire import (
     FileContent,
     FileRead,
     HttpRequest,
     HttpResponse,
+    NoteRead,
+    NoteWrite,
     Request,
     Response,
     Send,
@@ -108,6 +110,12 @@ class _Sender:
         if isinstance(request, FileRead):
             read = partial(read_file, directory, request.name, system=self._system)
             return FileContent(content=await self._in_thread(read))
+        if isinstance(request, NoteRead):
+            read = partial(read_note, directory, request.name, system=self._system)
+            return FileContent(content=await self._in_thread(read))
+        if isinstance(request, NoteWrite):
+            note = (request.name, request.content)
+            return await self._in_thread(partial(write_note, directory, *note, system=self._system))
         change = (request.name, request.content, request.expected)
         return await self._in_thread(partial(replace_file, directory, *change, system=self._system))
 

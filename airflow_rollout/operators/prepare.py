@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_rollout.analysis.readings import ReadFailure
 from airflow_rollout.errors import (
     PermanentAdapterError,
+    ReleaseBusy,
     RolloutError,
     SpecError,
     TransientAdapterError,
@@ -20,12 +21,13 @@ from airflow_rollout.errors import (
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, open_release
 from airflow_rollout.hooks.systems import Systems, open_systems
+from airflow_rollout.hooks.watched import who_watches
 from airflow_rollout.metrics.base import Window
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.record import Attempt, Key
 from airflow_rollout.release import Arm, Token, describe
 from airflow_rollout.spec.durations import parse_duration
-from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.spec.model import OnBusy, RolloutSpec
 from airflow_rollout.traffic.base import Feature
 
 __all__ = ["PrepareReleaseOperator"]
@@ -37,8 +39,9 @@ _LOOKBACK_SECONDS = 120.0
 class PrepareReleaseOperator(ReleaseOperator):
     """Check that everything answers, lower to weight 0 and open the release.
 
-    Refuses while another release of the service is open. A cleared run comes through here again
-    and gets a new epoch, with which no task of the earlier attempt can write.
+    While another release of the service is open it waits, or refuses (`on_busy`). A cleared run
+    comes through here again and gets a new epoch, with which no task of the earlier attempt can
+    write.
 
     :param spec: how the service is released.
     :param version: the new version's name (templated)
@@ -74,6 +77,9 @@ class PrepareReleaseOperator(ReleaseOperator):
             interval, dispersion = self._overrides()
             spec = self.spec.overridden(interval_seconds=interval, dispersion=dispersion)
             attempt, move = run_async(self._open(context, spec))
+        except ReleaseBusy as error:
+            self._wait_for_turn(context, error)
+            return
         except (PermanentAdapterError, SpecError) as error:
             self.tell(context, f"refused: {error}")
             raise AirflowFailException(str(error)) from error
@@ -92,6 +98,23 @@ class PrepareReleaseOperator(ReleaseOperator):
         self.tell(
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
+
+    def resume(self, context: Context, event: Any = None) -> None:  # noqa: ARG002
+        """Ask the fence again when it is this release's turn."""
+        self.execute(context)
+
+    def _wait_for_turn(self, context: Context, busy: ReleaseBusy) -> None:
+        """Wait in the triggerer until the other release has ended, or refuse at once."""
+        if self.spec.on_busy is OnBusy.REFUSE:
+            self.tell(context, f"refused: {busy.reason}")
+            raise AirflowFailException(str(busy)) from busy
+        # Only a release that has to wait pays for this import.
+        from airflow_rollout.triggers.turn import TurnTrigger
+
+        self.tell(context, f"waits for its turn: {busy.reason}")
+        owner = owner_of(context, self.group)
+        trigger = TurnTrigger(spec=self.spec.to_builtins(), owner=owner)
+        self.defer(trigger=trigger, method_name="resume")
 
     def _overrides(self) -> tuple[float | None, float | None]:
         for name in self.template_fields:
@@ -122,11 +145,22 @@ class PrepareReleaseOperator(ReleaseOperator):
         canary = Arm(version=str(self.version), target=str(self.target))
         async with open_systems(spec, airflow_connections()) as systems:
             await _preflight(systems, spec, now)
-            move = await open_release(
-                systems, service=spec.traffic.service, token=token, canary=canary
-            )
+            try:
+                move = await open_release(
+                    systems, service=spec.traffic.service, token=token, canary=canary
+                )
+            except ReleaseBusy as busy:
+                raise await _with_watcher(systems, busy) from busy
         attempt = Attempt(token=token, canary=canary, stable=None, opened_at=now)
         return attempt, move
+
+
+async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
+    """Add whether somebody still watches the other release: if not, a person has to end it."""
+    found = await systems.read_split()
+    watched = await who_watches(systems, found) if found is not None else ""
+    reason = f"{busy.reason} ({watched})" if watched else busy.reason
+    return ReleaseBusy(reason, found=busy.found, wanted=busy.wanted)
 
 
 async def _preflight(systems: Systems, spec: RolloutSpec, now: float) -> None:

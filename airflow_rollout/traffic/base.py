@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from airflow_rollout.release import TrafficSplit
 from airflow_rollout.wire import Send
 
-__all__ = ["Feature", "Router", "WriteConflict"]
+__all__ = ["Feature", "Lease", "LeaseKeeper", "Router", "WriteConflict"]
 
 
 class Feature(StrEnum):
@@ -17,6 +18,7 @@ class Feature(StrEnum):
     WEIGHTS = "weights"
     CONDITIONAL_WRITE = "conditional_write"
     READ_BACK = "read_back"
+    LEASE = "lease"
 
 
 class WriteConflict(Exception):
@@ -25,6 +27,30 @@ class WriteConflict(Exception):
     def __init__(self, found: TrafficSplit | None) -> None:
         self.found = found
         super().__init__(f"the router's record changed: {found}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The last sign of life of whoever judges a release: which attempt, who, when (its clock)."""
+
+    epoch: str
+    holder: str
+    renewed_at: float
+
+
+class LeaseKeeper(Protocol):
+    """A router with `Feature.LEASE`: keeps a lease beside the record, never in the route.
+
+    It decides nothing. It tells a person, and the next release, whether somebody still watches.
+    """
+
+    async def read_lease(self, send: Send) -> Lease | None:
+        """Return the last lease, None when there never was one or it cannot be understood."""
+        ...
+
+    async def renew_lease(self, lease: Lease, send: Send) -> None:
+        """Leave a new one; the last writer wins."""
+        ...
 
 
 class Router(Protocol):

@@ -14,8 +14,16 @@ import msgspec
 
 from airflow_rollout.errors import PermanentAdapterError
 from airflow_rollout.release import TrafficSplit
+from airflow_rollout.traffic.base import Lease
 
-__all__ = ["SCHEMA", "decode_record", "encode_record", "quoted"]
+__all__ = [
+    "SCHEMA",
+    "decode_lease",
+    "decode_record",
+    "encode_lease",
+    "encode_record",
+    "quoted",
+]
 
 # Grows when the record changes its shape; an older program refuses a newer record.
 SCHEMA = 1
@@ -44,6 +52,20 @@ def decode_record(text: str, *, system: str) -> TrafficSplit:
         return msgspec.convert(data, TrafficSplit)
     except msgspec.MsgspecError as error:
         raise PermanentAdapterError(f"the record is damaged: {error}", system=system) from None
+
+
+def encode_lease(lease: Lease) -> bytes:
+    """Return a lease as the bytes that `decode_lease` reads back."""
+    return msgspec.json.encode({"schema": SCHEMA, **msgspec.to_builtins(lease)})
+
+
+def decode_lease(content: bytes) -> Lease | None:
+    """Read a lease; None for what is none: it is only a sign of life, nothing hangs on it."""
+    try:
+        data = msgspec.json.decode(content, type=dict[str, Any])
+        return msgspec.convert(data, Lease) if data.pop("schema", None) == SCHEMA else None
+    except msgspec.MsgspecError:
+        return None
 
 
 def quoted(text: str) -> str:

@@ -33,8 +33,14 @@ import yaml
 
 from airflow_rollout.errors import PermanentAdapterError, SpecError
 from airflow_rollout.release import Arm, TrafficSplit
-from airflow_rollout.traffic.base import Feature, WriteConflict
-from airflow_rollout.traffic.records import decode_record, encode_record, quoted
+from airflow_rollout.traffic.base import Feature, Lease, WriteConflict
+from airflow_rollout.traffic.records import (
+    decode_lease,
+    decode_record,
+    encode_lease,
+    encode_record,
+    quoted,
+)
 from airflow_rollout.traffic.targets import join_targets, server_urls
 from airflow_rollout.wire import (
     ConnectionField,
@@ -44,6 +50,8 @@ from airflow_rollout.wire import (
     FileReplace,
     FileReplaced,
     HttpRequest,
+    NoteRead,
+    NoteWrite,
     Send,
     ask_http,
     refuse_status,
@@ -94,7 +102,9 @@ class TraefikFileRouter:
     :param entry_points: Traefik entry points of that router; none means all of Traefik's defaults.
     """
 
-    features = frozenset({Feature.WEIGHTS, Feature.CONDITIONAL_WRITE, Feature.READ_BACK})
+    features = frozenset(
+        {Feature.WEIGHTS, Feature.CONDITIONAL_WRITE, Feature.READ_BACK, Feature.LEASE}
+    )
 
     def __init__(
         self,
@@ -116,6 +126,7 @@ class TraefikFileRouter:
         self._rule = rule
         self._entry_points = entry_points
         self.file_name = f"{namespace}.{service}.yaml"
+        self._lease_name = f"{namespace}.{service}.lease"
 
     async def read(self, send: Send) -> TrafficSplit | None:
         """Return the record with the weight and servers that the file really has.
@@ -167,6 +178,17 @@ class TraefikFileRouter:
                 system=SYSTEM,
             )
         return self._share(_weights(data.get("weighted")))
+
+    async def read_lease(self, send: Send) -> Lease | None:
+        """Return the lease, from a note beside the file."""
+        answer = await send(NoteRead(name=self._lease_name))
+        if not isinstance(answer, FileContent):
+            raise TypeError(f"a NoteRead was answered with {type(answer).__name__}")
+        return None if answer.content is None else decode_lease(answer.content)
+
+    async def renew_lease(self, lease: Lease, send: Send) -> None:
+        """Write the lease; Traefik does not read it."""
+        await send(NoteWrite(name=self._lease_name, content=encode_lease(lease)))
 
     def render(self, split: TrafficSplit) -> bytes:
         """Return the whole file for a split; deterministic.

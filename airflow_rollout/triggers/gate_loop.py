@@ -20,7 +20,12 @@ from airflow_rollout.plan import PlannedStep
 from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
-from airflow_rollout.triggers.traffic_watch import WATCH_SECONDS, TrafficWatch, Unconfirmed
+from airflow_rollout.triggers.traffic_watch import (
+    LEASE_SECONDS,
+    WATCH_SECONDS,
+    TrafficWatch,
+    Unconfirmed,
+)
 
 __all__ = ["GateLoop", "Notebook", "context_of", "read_window"]
 
@@ -147,6 +152,7 @@ class GateLoop:
         ]
         if self._watch is not None:
             askers.append(self._repeat(self._look, WATCH_SECONDS))
+            askers.append(self._repeat(self._watch.renew, LEASE_SECONDS))
         return askers
 
     async def _repeat(self, ask: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -11,12 +11,16 @@ from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
 from airflow_rollout.record import Attempt, Stop
 from airflow_rollout.release import ReleaseState, is_expected
+from airflow_rollout.traffic.base import Feature, Lease
 from airflow_rollout.triggers.clock import Clock
 
 __all__ = ["TrafficWatch", "Unconfirmed"]
 
 # A hand edit or a lost record is seen within this time.
 WATCH_SECONDS = 5.0
+
+# Whoever reads the lease knows within a few of these that nobody watches any more.
+LEASE_SECONDS = 10.0
 
 # How long the data plane may lag behind the record before "written" counts as "not moved". The
 # slowest router measured needed 2 s after its own throttle; a loaded machine gets five times that.
@@ -86,11 +90,27 @@ class TrafficWatch:
         fault = is_expected(
             found, token=self._attempt.token, canary=self._attempt.canary, weight=self._weight
         )
-        if fault or live is None or live == self._weight:
+        if fault or live == self._weight:
             return fault
+        if live is None:
+            if Feature.READ_BACK in self._systems.router.features:
+                raise Unconfirmed("the router does not know the service")
+            return ""
         if self._clock.now() - self._written_at > LIVE_GRACE_SECONDS:
             return f"the router works with {live} %, its record says {self._weight} %"
         raise Unconfirmed(f"the router works with {live} % so far")
+
+    async def renew(self) -> None:
+        """Leave a sign of life beside the record; its failure is a line in the log."""
+        lease = Lease(
+            epoch=self._attempt.token.epoch,
+            holder=self._attempt.token.owner,
+            renewed_at=self._clock.now(),
+        )
+        try:
+            await self._systems.renew_lease(lease)
+        except AdapterError as error:
+            self._say(f"could not renew the lease: {error}")
 
     async def stop(self, reason: str) -> Stop:
         """Seal the attempt at weight 0; every error is retried for a few seconds and reported.

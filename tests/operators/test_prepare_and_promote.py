@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from in_memory import CANARY, STABLE, MemoryRouter, World, make_spec, open_split
 from runs import Run
 
@@ -15,6 +15,7 @@ from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.record import Checkpoint, StepStart, from_piece, to_piece
 from airflow_rollout.release import ReleaseState, Token
+from airflow_rollout.spec.model import OnBusy
 from airflow_rollout.traffic.base import Feature
 
 OTHER = Token(epoch="e9", owner="shop/other", digest="d")
@@ -64,12 +65,24 @@ def test_rollouts_of_one_dag_are_told_apart_by_their_group(run: Run) -> None:
     assert split(run).token.owner == "shop/run/eu"
 
 
-def test_prepare_leaves_another_open_release_alone(run: Run) -> None:
+def test_prepare_waits_for_another_open_release(run: Run) -> None:
     run.world.router.split = open_split(OTHER, weight=30)
-    with pytest.raises(Exception, match="shop/other is still open"):
+    with pytest.raises(TaskDeferred) as waiting:
+        run.prepare()
+    assert waiting.value.method_name == "resume"
+    assert waiting.value.trigger.serialize()[1]["owner"] == "shop/run"
+    assert run.world.router.written == []
+    assert "waits for its turn: release shop/other is still open" in run.said("prepare")[0]
+    assert "no gate has watched it so far" in run.said("prepare")[0]
+
+
+def test_prepare_refuses_at_once_where_the_spec_says_so(run: Run) -> None:
+    run.spec = replace(run.spec, on_busy=OnBusy.REFUSE)
+    run.world.router.split = open_split(OTHER, weight=30)
+    with pytest.raises(AirflowFailException, match="shop/other is still open"):
         run.prepare()
     assert run.world.router.written == []
-    assert "shop/other is still open" in run.said("prepare")[0]
+    assert "refused: release shop/other is still open" in run.said("prepare")[0]
 
 
 # --- what a release may say ---

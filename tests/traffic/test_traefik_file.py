@@ -21,7 +21,7 @@ from airflow_rollout.release import (
     decide_raise,
     is_expected,
 )
-from airflow_rollout.traffic.base import Feature, WriteConflict
+from airflow_rollout.traffic.base import Feature, Lease, WriteConflict
 from airflow_rollout.traffic.traefik_file import TraefikFileRouter
 from airflow_rollout.wire import (
     FileContent,
@@ -29,6 +29,8 @@ from airflow_rollout.wire import (
     FileReplace,
     FileReplaced,
     HttpRequest,
+    NoteRead,
+    NoteWrite,
     Request,
     Response,
 )
@@ -76,8 +78,32 @@ def served(split: TrafficSplit, router: TraefikFileRouter = ROUTER) -> dict[str,
     return dict(loaded["http"])
 
 
-def test_it_promises_conditional_writes_and_read_back() -> None:
-    assert ROUTER.features == {Feature.WEIGHTS, Feature.CONDITIONAL_WRITE, Feature.READ_BACK}
+def test_it_promises_conditional_writes_read_back_and_a_lease() -> None:
+    assert ROUTER.features == {
+        Feature.WEIGHTS,
+        Feature.CONDITIONAL_WRITE,
+        Feature.READ_BACK,
+        Feature.LEASE,
+    }
+
+
+def test_lease_is_a_note_beside_the_file_and_no_change_of_it() -> None:
+    notes: dict[str, bytes] = {}
+
+    async def send(request: Request) -> Response:
+        if isinstance(request, NoteWrite):
+            notes[request.name] = request.content
+            return FileReplaced(replaced=True, content=None)
+        assert isinstance(request, NoteRead)
+        return FileContent(content=notes.get(request.name))
+
+    lease = Lease(epoch="e", holder="shop/run", renewed_at=12.5)
+    assert asyncio.run(ROUTER.read_lease(send)) is None
+    asyncio.run(ROUTER.renew_lease(lease, send))
+    assert asyncio.run(ROUTER.read_lease(send)) == lease
+    assert [name.endswith(".lease") for name in notes] == [True]
+    notes[next(iter(notes))] = b"{"
+    assert asyncio.run(ROUTER.read_lease(send)) is None
 
 
 def test_both_arms_get_their_exact_share() -> None:
