@@ -16,7 +16,20 @@ _REQUIRE_REAL = "ROLLOUT_REQUIRE_REAL"
 
 # Tests on the one real Airflow of tests/e2e; the demo brings its own.
 _SCENES = "scenes"
+# And those of tests/faults on another, which they break.
+_FAULTS = "faults"
 _OWN_AIRFLOW = "test_demo.py"
+
+# They go through the same lines many thousands of times, which other tests cover too: counting
+# each time would take twice as long as the tests themselves.
+_UNCOUNTED = frozenset(
+    {
+        "test_fence_mutations.py",
+        "test_fence_reach.py",
+        "test_fence_schedules.py",
+        "test_judge_simulation.py",
+    }
+)
 
 NeedBinary = Callable[[str], Path]
 
@@ -61,8 +74,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     In a worker of several, the scenes on the one real Airflow come before everything: they take
     the longest and mostly wait, so one worker plays them while another runs all the rest.
     """
+    for item in items:
+        if item.path.name in _UNCOUNTED:
+            item.add_marker(pytest.mark.no_cover)
     parallel = hasattr(config, "workerinput")
-    items.sort(key=lambda item: (parallel and _group(item.nodeid) != _SCENES, _cost(item)))
+    first = (_SCENES, _FAULTS) if parallel else ()
+    items.sort(key=lambda item: (_group(item.nodeid) not in first, _cost(item)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,6 +96,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 def _group(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
+    if "/faults/" in file:
+        return _FAULTS
     return _SCENES if "/e2e/" in file and not file.endswith(_OWN_AIRFLOW) else file
 
 
