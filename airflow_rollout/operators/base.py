@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseOperator, Context
@@ -101,7 +102,10 @@ class ReleaseOperator(BaseOperator):
         return from_piece(context["ti"].xcom_pull(task_ids=task_id, key=key.value), kind)
 
     def attempt(self, context: Context, prepare_task_id: str) -> Attempt:
-        """Return what `prepare` opened in this run.
+        """Return what `prepare` opened in this run, in the name of the spec this task has.
+
+        The fence compares its digest with the one in the router's record: a DAG file that was
+        changed in mid-release gives later tasks another spec than the one that was begun.
 
         :raises AirflowFailException: it opened nothing, for example because it was marked success.
         """
@@ -110,7 +114,7 @@ class ReleaseOperator(BaseOperator):
             text = f"{prepare_task_id} opened no release in this run"
             self.tell(context, text)
             raise AirflowFailException(text)
-        return attempt
+        return replace(attempt, token=replace(attempt.token, digest=self.spec.digest()))
 
     @contextmanager
     def telling(self, context: Context, what: str, epoch: str) -> Iterator[None]:

@@ -261,9 +261,18 @@ def test_a_refused_promote_ends_the_task_and_says_why(run: Run) -> None:
 def test_a_spec_that_changed_in_mid_release_is_refused(run: Run) -> None:
     run.prepare()
     run.promote("step_01")
-    run.world.router.change(token=replace(split(run).token, digest="another"))
+    run.spec = replace(run.spec, judge=replace(run.spec.judge, failure_limit=9))
     with pytest.raises(AirflowFailException, match="spec changed in mid-release"):
         run.promote("step_02", "step_01.gate", "step_01.promote")
+    assert split(run).weight == 10
+
+
+def test_a_spec_that_changed_before_the_promotion_is_refused(run: Run) -> None:
+    run.prepare()
+    run.world.router.change(weight=100)
+    run.spec = replace(run.spec, judge=replace(run.spec.judge, failure_limit=9))
+    with pytest.raises(AirflowFailException, match="spec changed in mid-release"):
+        run.promotion()
 
 
 @pytest.mark.parametrize("task", ["promote", "promotion"])
