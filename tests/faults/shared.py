@@ -1,0 +1,169 @@
+"""Faults of what all services share, one at a time; several releases feel each of them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from fault_scene import FaultScene
+
+from airflow_rollout.demo.lab import Lab
+from airflow_rollout.demo.processes import Processes
+
+__all__ = ["ACTS", "Act", "Cast"]
+
+_PATIENCE_SECONDS = 60.0
+
+Cast = Callable[[str], FaultScene]
+"""Gives a scene for a service."""
+
+
+def triggerer_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """The triggerer is killed in mid-gate of a good release and of one that turns bad meanwhile."""
+    good, bad = cast("good"), cast("bad")
+    version = next_version(good)
+    with bad.given_breakable(version) as (bad_run, way):
+        good_run = good.given_good(version)
+        lab.airflow.kill("triggerer")
+        bad.turn_bad(way, version)
+        lab.airflow.start("triggerer")
+        bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
+        reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
+    return {
+        "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
+        "sent": good.canary_requests(version),
+    }  # fmt: skip
+
+
+def scheduler_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """The scheduler is dead at one verdict and in mid-gate of a good release."""
+    return _killed(lab, cast, "scheduler")
+
+
+def api_server_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """The API server is dead at one verdict and in mid-gate of a good release."""
+    return _killed(lab, cast, "api-server")
+
+
+def _killed(lab: Lab, cast: Cast, component: str) -> dict[str, Any]:
+    good, bad = cast("good"), cast("bad")
+    version = next_version(good)
+    with bad.given_breakable(version) as (bad_run, way):
+        good_run = good.given_good(version)
+        lab.airflow.kill(component)
+        try:
+            bad.turn_bad(way, version)
+            bad.wait_sealed(seconds=_PATIENCE_SECONDS)
+            live_after = bad.wait_live(0, seconds=5.0)
+        finally:
+            lab.airflow.start(component)
+        lab.airflow.wait_ready()
+        bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
+        reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
+    return {
+        "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
+        "live_after": live_after,
+    }  # fmt: skip
+
+
+def router_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """Traefik is killed and started again in mid-gate of two releases; one turns bad after it."""
+    good, bad = cast("good"), cast("bad")
+    version = next_version(good)
+    with bad.given_breakable(version) as (bad_run, way):
+        good_run = good.given_good(version)
+        recorded = good.split()
+        lab.traefik.restart()
+        assert recorded is not None
+        good.wait_live(recorded.weight, seconds=5.0)
+        served = good.lab.live_weight("good")
+        bad.turn_bad(way, version)
+        bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
+        reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
+    return {
+        "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
+        "recorded": recorded.weight, "served": served,
+    }  # fmt: skip
+
+
+def triggerer_stopped(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """A triggerer sleeps past its threshold, another takes over, then it wakes up again."""
+    good, bad = cast("good"), cast("bad")
+    version, after = next_version(good), f"{next_version(good)}-after"
+    with ExitStack() as stack:
+        bad_run, way = stack.enter_context(bad.given_breakable(version, interval="30s"))
+        good_run = good.given_good(version, interval="30s")
+        stack.enter_context(second_triggerer(lab))
+        lab.airflow.child("triggerer").send_signal(signal.SIGSTOP, whole_session=True)
+        try:
+            bad.turn_bad(way, version)
+            bad_ended = bad.over(bad_run)
+            # The release after it is in its gate when the sleeper wakes.
+            after_run = bad.given_good(after, interval="30s")
+        finally:
+            lab.airflow.child("triggerer").send_signal(signal.SIGCONT, whole_session=True)
+        after_ended, good_ended = bad.over(after_run), good.over(good_run)
+    return {
+        "good": good_ended, "bad": bad_ended, "after": after_ended, "version": version,
+        "after_version": after,
+    }  # fmt: skip
+
+
+def triggerer_never_back(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """The triggerer is killed in mid-gate and stays away."""
+    scene = cast("alone")
+    run = scene.given_good("v2", interval="5s")
+    start = scene.api.xcom(run.dag_id, run.run_id, "step_01.promote", "step")
+    lab.airflow.kill("triggerer")
+    try:
+        scene.wait_sealed(seconds=180.0)
+        sealed_at = time.time()
+        live_after = scene.wait_live(0, seconds=5.0)
+        ended = scene.over(run)
+    finally:
+        lab.airflow.start("triggerer")
+    lab.airflow.wait_ready()
+    return {
+        "ended": ended, "sealed_after": sealed_at - start["written_at"],
+        "reached": scene.reached_since(sealed_at + live_after + 0.5, "v2"),
+    }  # fmt: skip
+
+
+@contextmanager
+def second_triggerer(lab: Lab) -> Iterator[None]:
+    """Run another triggerer on the same Airflow; ready when it has begun to look for work."""
+    command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
+    with Processes() as processes:
+        child = processes.start("triggerer", command, env=lab.airflow.env, cwd=lab.airflow.home)
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while "Starting the triggerer" not in child.tail(200):
+            assert child.is_running, child.tail()
+            assert time.monotonic() < end, child.tail()
+            time.sleep(0.1)
+        yield
+
+
+_numbers: dict[str, int] = {}
+
+
+def next_version(scene: FaultScene) -> str:
+    """Return a version that no act has released yet."""
+    number = _numbers[scene.service] = _numbers.get(scene.service, 1) + 1
+    return f"v{number}"
+
+
+Act = Callable[[Lab, Cast], dict[str, Any]]
+
+# In this order: the one that ends with a triggerer that is away for minutes is the last.
+ACTS: dict[str, Act] = {
+    "triggerer-killed": triggerer_killed,
+    "scheduler-killed": scheduler_killed,
+    "api-server-killed": api_server_killed,
+    "router-killed": router_killed,
+    "triggerer-stopped": triggerer_stopped,
+    "triggerer-never-back": triggerer_never_back,
+}
