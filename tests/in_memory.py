@@ -124,10 +124,14 @@ class MemoryRouter:
 
 @dataclass
 class MemoryWorkload:
-    """Remember what was asked of it; `probe_fault` is what every probe says while it is set."""
+    """Remember what was asked of it; `probe_fault` is what every probe says while it is set.
+
+    `stable_fault` is what probes of the stable version say, and they are not counted.
+    """
 
     probe_fault: str = ""
     fatal: bool = False
+    stable_fault: str = ""
     probes: int = 0
     deployed: list[Arm] = field(default_factory=list)
     promoted: list[Arm] = field(default_factory=list)
@@ -137,6 +141,8 @@ class MemoryWorkload:
         self.deployed.append(canary)
 
     async def probe(self, arm: Arm, at: float, send: Send) -> Probe:
+        if arm == STABLE:
+            return Probe(at=at, ok=not self.stable_fault, detail=self.stable_fault)
         self.probes += 1
         detail = self.probe_fault
         return Probe(at=at, ok=not detail, detail=detail, fatal=bool(detail) and self.fatal)

@@ -20,6 +20,7 @@ from airflow_rollout.plan import PlannedStep
 from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
+from airflow_rollout.triggers.stable_watch import StableWatch
 from airflow_rollout.triggers.traffic_watch import (
     LEASE_SECONDS,
     WATCH_SECONDS,
@@ -126,6 +127,7 @@ class GateLoop:
         self._clock = clock
         self._live_seconds = live_seconds
         self._judge = Judge(spec.judge, context_of(step, start), state)
+        self._stable = StableWatch(systems, start.attempt.stable, clock)
         self._bell = asyncio.Event()
         self._fault = ""
         self._fed = False
@@ -151,6 +153,7 @@ class GateLoop:
             self._repeat(self._probe, min(_PROBE_SECONDS, self._spec.source.every_seconds)),
         ]
         if self._watch is not None:
+            askers.append(self._repeat(self._stable.probe, _PROBE_SECONDS))
             askers.append(self._repeat(self._look, WATCH_SECONDS))
             askers.append(self._repeat(self._watch.renew, LEASE_SECONDS))
         return askers
@@ -222,7 +225,11 @@ class GateLoop:
 
     def _assess(self) -> Judgement:
         judgement = self._judge.assess(self._clock.now())
-        return _stopped_by(f"split: {self._fault}", judgement) if self._fault else judgement
+        if self._fault:
+            return _stopped_by(f"split: {self._fault}", judgement)
+        if self._stable.fault and not judgement.ends:
+            return replace(judgement, reason=f"{judgement.reason}; {self._stable.fault}")
+        return judgement
 
     async def _confirmed(self, judgement: Judgement) -> Judgement:
         """Let a PASS through only if this gate has measured and the split is its own."""
@@ -230,6 +237,8 @@ class GateLoop:
             return self._wait_or_stop("the metric source has not answered this gate", judgement)
         if self._watch is None:
             return judgement
+        if self._stable.fault and self._spec.judge.mode is Mode.ACT:
+            return self._wait_or_stop(self._stable.fault, judgement)
         try:
             fault = await self._watch.confirm()
         except Unconfirmed as doubt:

@@ -62,6 +62,38 @@ def test_a_router_that_stays_unreadable_ends_the_gate_at_its_deadline() -> None:
     assert (piece.stop.written_at, piece.stop.error) == (None, "router: timed out")
 
 
+def test_a_pass_waits_for_a_stable_version_that_is_gone() -> None:
+    gate = Gate(at_ten_percent())
+    workload = gate.world.workload
+    gate.later = {
+        4.5: lambda: setattr(workload, "stable_fault", "connection refused"),
+        17.0: lambda: setattr(workload, "stable_fault", ""),
+    }
+    piece = gate.run()
+    assert piece.judgement.verdict is Verdict.PASS
+    assert gate.ended_after == pytest.approx(17.0, abs=1.5)
+    said = [it.judgement.reason for it in gate.notebook.pieces if not it.judgement.ends]
+    assert any("stable version v1 does not answer: connection refused" in it for it in said)
+    assert gate.world.router.written == []
+
+
+def test_a_stable_version_that_stays_away_ends_the_gate_at_its_deadline() -> None:
+    gate = Gate(at_ten_percent())
+    gate.later[4.5] = lambda: setattr(gate.world.workload, "stable_fault", "connection refused")
+    piece = gate.run()
+    assert piece.judgement.verdict is Verdict.FAIL
+    assert "stable version v1 does not answer" in piece.judgement.reason
+    assert gate.ended_after == pytest.approx(50.0, abs=1.0)
+    assert is_safe(gate.world)
+
+
+def test_a_stable_version_that_knows_no_health_path_holds_up_nobody() -> None:
+    gate = Gate(at_ten_percent())
+    gate.world.workload.stable_fault = "HTTP 404"
+    assert gate.run().judgement.verdict is Verdict.PASS
+    assert gate.ended_after == pytest.approx(10.0, abs=0.5)
+
+
 def test_the_first_version_of_a_service_passes_at_once_and_asks_nothing() -> None:
     gate = Gate(at_ten_percent(), start=started(first=True))
     piece = gate.run()

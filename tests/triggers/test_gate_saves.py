@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from gates import MINE, Gate, MemoryNotebook, at_ten_percent, is_safe, never, started
-from in_memory import CANARY, MemoryRouter, World, make_spec, open_split
+from in_memory import CANARY, STABLE, MemoryRouter, World, make_spec, open_split
 from virtual_time import EPOCH
 
 from airflow_rollout.analysis.verdict import Verdict
@@ -130,7 +130,7 @@ def test_every_read_of_a_gate_ends_now_and_starts_after_the_release_was_opened()
     assert [window.end for window in reads] == sorted(window.end for window in reads)
 
 
-def test_the_canary_that_is_probed_is_the_releases() -> None:
+def test_the_versions_that_are_probed_are_the_releases() -> None:
     gate = Gate(at_ten_percent())
     probed: list[Arm] = []
     probe = gate.world.workload.probe
@@ -141,4 +141,4 @@ def test_the_canary_that_is_probed_is_the_releases() -> None:
 
     gate.world.workload.probe = remember  # type: ignore[method-assign,assignment]
     gate.run()
-    assert set(probed) == {CANARY}
+    assert set(probed) == {CANARY, STABLE}
