@@ -78,6 +78,13 @@ class Scene:
         with _lab_lock:
             self.lab.stop_version(self.service, version)
 
+    def leave(self) -> None:
+        """Take load and versions away: the scene is over."""
+        with _lab_lock:
+            self.lab.stop_load(self.service)
+        for version in self.urls:
+            self.stop_version(version)
+
     # --- when ---
 
     def start(self, version: str, *, run_id: str | None = None, **conf: Any) -> DagRun:
