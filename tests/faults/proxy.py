@@ -27,7 +27,8 @@ class Fault(StrEnum):
 
 
 _SLOW_SECONDS = 30.0
-_GARBAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n\x00\xff<<< not metrics >>>"
+_NONSENSE = b"\x00\xff<<< not what you asked for >>>"
+_GARBAGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(_NONSENSE), _NONSENSE)
 
 
 class Proxy:

@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from fault_scene import FaultScene
 
 from airflow_rollout.demo.lab import Lab
@@ -33,9 +35,12 @@ def triggerer_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
         lab.airflow.start("triggerer")
         bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
         reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
+    gate = good_ended.record.gates[0]
+    # As long as the gate judged, give and take a moment of the load's and of the source's.
+    answers = good.answers(since=gate.written_at - 1.0, until=gate.judgement.at + 1.0)
     return {
         "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
-        "sent": good.canary_requests(version),
+        "sent": sum(it.version == version for it in answers),
     }  # fmt: skip
 
 
@@ -133,6 +138,57 @@ def triggerer_never_back(lab: Lab, cast: Cast) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def clock_jumps(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """The triggerer's clock jumps forth by an hour in one gate and back in the next one."""
+    good, bad = cast("good"), cast("bad")
+    version = next_version(good)
+    with movable_clock(lab) as set_clock, bad.given_breakable(version) as (bad_run, way):
+        good_run = good.given_good(version)
+        set_clock("+1h")
+        time.sleep(4.0)
+        after_jump = good.api.task_states(good_run.dag_id, good_run.run_id)
+        bad.turn_bad(way, version)
+        bad.wait_sealed(seconds=_PATIENCE_SECONDS)
+        good.wait_for_judging(good_run, "step_full")
+        set_clock("+0h")
+        bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
+        reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
+    return {
+        "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
+        "after_jump": after_jump,
+    }  # fmt: skip
+
+
+@contextmanager
+def movable_clock(lab: Lab) -> Iterator[Callable[[str], object]]:
+    """Run the triggerer with a clock that can be set, for example to ``+1h``."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed: no process can get a clock of its own")
+    clock = lab.home / "clock"
+    clock.write_text("+0h")
+    env = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    _start_triggerer_with(lab, env)
+    try:
+        yield clock.write_text
+    finally:
+        for name in env:
+            lab.airflow.env.pop(name)
+        _start_triggerer_with(lab, {})
+
+
+def _start_triggerer_with(lab: Lab, env: dict[str, str]) -> None:
+    lab.airflow.kill("triggerer")
+    lab.airflow.env.update(env)
+    lab.airflow.start("triggerer")
+    lab.airflow.wait_ready()
+
+
 @contextmanager
 def second_triggerer(lab: Lab) -> Iterator[None]:
     """Run another triggerer on the same Airflow; ready when it has begun to look for work."""
@@ -164,6 +220,7 @@ ACTS: dict[str, Act] = {
     "scheduler-killed": scheduler_killed,
     "api-server-killed": api_server_killed,
     "router-killed": router_killed,
+    "clock-jumps": clock_jumps,
     "triggerer-stopped": triggerer_stopped,
     "triggerer-never-back": triggerer_never_back,
 }

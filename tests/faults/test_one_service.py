@@ -138,3 +138,15 @@ def test_gate_without_its_dag_file_still_stops_a_bad_release(name: str, played: 
     assert played["reached"] == 0
     assert played["by_hand"]["exit"] == 0
     assert "already safe" in played["by_hand"]["said"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("dag-broken", marks=pytest.mark.scene("dag-broken")),
+        pytest.param("dag-deleted", marks=pytest.mark.scene("dag-deleted")),
+    ],
+)
+def test_run_ends_red_when_its_dag_file_is_back(name: str, played: Played) -> None:
+    is_back(played["ended"])
+    assert played["ended"].tasks["ensure_safe"] == "success", name

@@ -12,8 +12,9 @@ SAID = {
 }
 
 # Rollouts that reach their router or metric source through a proxy which the test can break.
-OWN_ROUTER = ("router-cut",)
-OWN_SOURCE = ("source-gap", "source-garbage", "source-hangs", "source-slow")
+SOAK = ("soak-1", "soak-2", "soak-3", "soak-4")
+OWN_ROUTER = ("router-cut", *SOAK)
+OWN_SOURCE = ("source-gap", "source-garbage", "source-hangs", "source-slow", *SOAK)
 
 FLAGGER = (
     "source-gap",
@@ -29,6 +30,7 @@ FLAGGER = (
     "rolled-back-by-hand",
     "good",
     "bad",
+    *SOAK,
 )
 NATIVE = ("source-hangs", "source-slow", "alone")
 
