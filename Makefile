@@ -21,7 +21,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c 'import sys, ensurepip; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$name" && break; done)
 
-.PHONY: help demo test lint bench requirements clean
+.PHONY: help demo test lint bench soak requirements clean
 
 help: ## say what can be made (default)
 	@echo "make <target> [ARGS=...]"
@@ -50,6 +50,9 @@ lint: $(VENV)/test.installed ## check style, types and layers only
 
 bench: $(VENV)/test.installed ## measure what the README promises; ARGS is passed on
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/test.installed ## random faults on real releases; ARGS="--schedules 500 --seed 1 --minutes 60"
+	@$(BIN)/python tests/faults/soak.py $(ARGS)
 
 requirements: ## pin and hash anew what demo and tests install
 	@$(MAKE) --no-print-directory $(VENV)/created

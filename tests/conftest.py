@@ -18,6 +18,7 @@ _REQUIRE_REAL = "ROLLOUT_REQUIRE_REAL"
 _SCENES = "scenes"
 # And those of tests/faults on another, which they break.
 _FAULTS = "faults"
+_NO_LAB = "test_proxy.py"
 _OWN_AIRFLOW = "test_demo.py"
 
 # They go through the same lines many thousands of times, which other tests cover too: counting
@@ -96,7 +97,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 def _group(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
-    if "/faults/" in file:
+    if "/faults/" in file and not file.endswith(_NO_LAB):
         return _FAULTS
     return _SCENES if "/e2e/" in file and not file.endswith(_OWN_AIRFLOW) else file
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -184,10 +183,10 @@ def paused(scene: FaultScene) -> dict[str, Any]:
 def rolled_back_by_hand(scene: FaultScene) -> dict[str, Any]:
     """Somebody breaks the glass while a good release runs, twice."""
     run = scene.given_good("v2")
-    first = roll_back(scene)
+    first = scene.roll_back()
     at = time.time()
     live_after = scene.wait_live(0, seconds=5.0)
-    second = roll_back(scene)
+    second = scene.roll_back()
     ended = scene.over(run)
     return {
         "first": first, "second": second, "live_after": live_after, "ended": ended,
@@ -223,7 +222,7 @@ def _without_dag(scene: FaultScene, harm: Callable[[Path], object]) -> dict[str,
         sealed_after = scene.wait_sealed(seconds=_PATIENCE_SECONDS)
         live_after = scene.wait_live(0, seconds=5.0)
         at = time.time()
-        by_hand = roll_back(scene)
+        by_hand = scene.roll_back()
         time.sleep(10.0)
         state = scene.api.run(run.dag_id, run.run_id).state
         states = scene.api.task_states(run.dag_id, run.run_id)
@@ -235,22 +234,6 @@ def _without_dag(scene: FaultScene, harm: Callable[[Path], object]) -> dict[str,
         "sealed_after": sealed_after, "live_after": live_after, "by_hand": by_hand,
         "state": state, "states": states, "reached": reached, "split": split, "ended": ended,
     }  # fmt: skip
-
-
-def roll_back(scene: FaultScene) -> dict[str, Any]:
-    """Put traffic back with the command that needs no Airflow."""
-    connection = scene.lab.connections["traefik_default"]
-    command = [
-        sys.executable, "-m", "airflow_rollout.cli", "rollback",
-        str(scene.lab.airflow.dags / "fault.yaml"), "--router", "traefik_file",
-        "--router-conn-id", "traefik_default", "--router-service", scene.service,
-        "--workload", "endpoints",
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, env={**os.environ, "AIRFLOW_CONN_TRAEFIK_DEFAULT": connection},
-        capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-    return {"exit": done.returncode, "said": done.stdout + done.stderr}
 
 
 @contextmanager

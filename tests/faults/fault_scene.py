@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -116,6 +119,20 @@ class FaultScene(Scene):
                 return time.monotonic() - began
             assert time.monotonic() - began < seconds, f"{self.service} is not sealed: {split}"
             time.sleep(0.05)
+
+    def roll_back(self) -> dict[str, Any]:
+        """Put traffic back with the command that needs no Airflow; return what it said."""
+        command = [
+            sys.executable, "-m", "airflow_rollout.cli", "rollback",
+            str(self.lab.airflow.dags / "fault.yaml"), "--router", "traefik_file",
+            "--router-conn-id", "traefik_default", "--router-service", self.service,
+        ]  # fmt: skip
+        connection = self.lab.connections["traefik_default"]
+        done = subprocess.run(
+            command, env={**os.environ, "AIRFLOW_CONN_TRAEFIK_DEFAULT": connection},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        return {"exit": done.returncode, "said": done.stdout + done.stderr}
 
     def over(self, run: DagRun) -> Released:
         """Wait for the end of a run, its teardown included."""

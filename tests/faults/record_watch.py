@@ -1,0 +1,68 @@
+"""Watch the router's file of one service for what must never be written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from airflow_rollout.release import ReleaseState, TrafficSplit
+from airflow_rollout.traffic.records import decode_record
+
+__all__ = ["RecordWatch"]
+
+_EVERY_SECONDS = 0.01
+
+
+class RecordWatch:
+    """Read the record again and again; a context manager.
+
+    What must not be seen: an epoch that was sealed and then is open, raised or released.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.violations: list[str] = []
+        self.sealed_at: float | None = None
+        self._file = file
+        self._sealed: set[str] = set()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_EVERY_SECONDS):
+            split = _read(self._file)
+            if split is not None:
+                self._take(split)
+
+    def _take(self, split: TrafficSplit) -> None:
+        epoch = split.token.epoch
+        if split.state is ReleaseState.SEALED and split.weight == 0:
+            if epoch not in self._sealed:
+                self._sealed.add(epoch)
+                self.sealed_at = time.time()
+        elif epoch in self._sealed:
+            self.violations.append(f"sealed, then {split.weight} % and {split.state}")
+
+
+def _read(file: Path) -> TrafficSplit | None:
+    """Return the record in the first line of the file, None while there is no file."""
+    try:
+        line = file.read_text().partition("\n")[0]
+    except FileNotFoundError:
+        return None
+    return decode_record(line[line.index("{") :], system="watch")

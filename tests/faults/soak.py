@@ -1,0 +1,313 @@
+"""Seeded random schedules of faults on real components: `make soak ARGS="--schedules 500"`.
+
+Each schedule is one release of a random version, good or bad, with random faults at random
+moments; several services play at once, and now and then a component dies for all of them. What
+must hold is checked on the router's record and on what users got. The seed decides each schedule;
+how it interleaves with the others is the machine's affair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+# A scene of the ordinary releases is what a fault is done to.
+sys.path.append(str(Path(__file__).parents[1] / "e2e"))
+
+from fault_lab import fault_lab
+from fault_scene import FaultScene
+from proxy import Fault
+from record_watch import RecordWatch
+from scene import Released
+
+from airflow_rollout.cli.airflow_session import ApiRefused, ApiUnavailable
+from airflow_rollout.cli.airflow_values import DagRun
+from airflow_rollout.demo.lab import Lab
+from airflow_rollout.release import Outcome, ReleaseState
+
+T = TypeVar("T")
+
+SERVICES = ("soak-1", "soak-2", "soak-3", "soak-4")
+
+_HOLD = "6s"
+# Within a release of two such holds.
+_LATEST_FAULT_SECONDS = 12.0
+_LONGEST_FAULT_SECONDS = 8.0
+_OUTAGE_EVERY_SECONDS = 60.0
+_AFTER_SEAL_SECONDS = 3.0
+_AWAY_SECONDS = 120.0
+_CONFLICT = 409
+_COMPONENTS = ("triggerer", "scheduler", "api-server", "router")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """One release: which version, and what happens when (seconds from its start)."""
+
+    number: int
+    seed: int
+    is_bad: bool
+    faults: tuple[tuple[float, str, float], ...]
+
+    @classmethod
+    def draw(cls, number: int, seed: int) -> Schedule:
+        """Return the schedule that this seed stands for."""
+        chance = random.Random(seed)
+        count = chance.choice((0, 1, 1, 2, 2, 3))
+        faults = sorted(
+            (
+                round(chance.uniform(0.0, _LATEST_FAULT_SECONDS), 2),
+                chance.choice(sorted(FAULTS)),
+                round(chance.uniform(0.5, _LONGEST_FAULT_SECONDS), 2),
+            )
+            for _ in range(count)
+        )
+        is_bad = chance.random() < 0.5
+        return cls(number=number, seed=seed, is_bad=is_bad, faults=tuple(faults))
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"{name} at {at} s for {long} s" for at, name, long in self.faults)
+        return f"seed {self.seed}: {'bad' if self.is_bad else 'good'} version, {faults or 'alone'}"
+
+
+def _source(fault: Fault) -> Callable[[FaultScene, str, float], None]:
+    return lambda scene, _version, seconds: _broken(scene, "source", fault, seconds)
+
+
+def _router(scene: FaultScene, _version: str, seconds: float) -> None:
+    _broken(scene, "router", Fault.HANG, seconds)
+
+
+def _broken(scene: FaultScene, kind: str, fault: Fault, seconds: float) -> None:
+    scene.proxies[kind].break_with(fault)
+    time.sleep(seconds)
+    scene.proxies[kind].mend()
+
+
+def _kill_canary(scene: FaultScene, version: str, _seconds: float) -> None:
+    scene.kill_version(version)
+
+
+def _stable_away(scene: FaultScene, _version: str, seconds: float) -> None:
+    split = scene.split()
+    if split is None or split.stable is None:
+        return
+    scene.kill_version(split.stable.version)
+    time.sleep(seconds)
+    scene.given_version(split.stable.version)
+
+
+def _by_hand(scene: FaultScene, _version: str, _seconds: float) -> None:
+    scene.roll_back()
+
+
+def _mark(task: str, state: str) -> Callable[[FaultScene, str, float], None]:
+    def mark(scene: FaultScene, version: str, _seconds: float) -> None:
+        scene.api.set_task_state(scene.dag_id, f"release-{version}", task, state)
+
+    return mark
+
+
+def _mark_run(state: str) -> Callable[[FaultScene, str, float], None]:
+    def mark(scene: FaultScene, version: str, _seconds: float) -> None:
+        scene.api.set_run_state(scene.dag_id, f"release-{version}", state)
+
+    return mark
+
+
+FAULTS: dict[str, Callable[[FaultScene, str, float], None]] = {
+    "source refuses": _source(Fault.REFUSE),
+    "source hangs": _source(Fault.HANG),
+    "source talks nonsense": _source(Fault.GARBAGE),
+    "router's API hangs": _router,
+    "canary is killed": _kill_canary,
+    "stable is away": _stable_away,
+    "rolled back by hand": _by_hand,
+    "gate marked failed": _mark("step_01.gate", "failed"),
+    "gate marked success": _mark("step_01.gate", "success"),
+    "run marked failed": _mark_run("failed"),
+    "run marked success": _mark_run("success"),
+}
+
+
+@dataclass
+class Soak:
+    """Play schedules until there are enough or the time is over, and count what went wrong.
+
+    :param seed: schedule `n` has the seed `seed + n`.
+    """
+
+    lab: Lab
+    seed: int
+    schedules: int
+    until: float
+    done: int = 0
+    violations: list[str] = field(default_factory=list)
+    _taken: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self) -> Schedule | None:
+        """Return the next schedule, None when it is enough."""
+        with self._lock:
+            if self._taken >= self.schedules or time.monotonic() > self.until:
+                return None
+            self._taken += 1
+            return Schedule.draw(self._taken, self.seed + self._taken)
+
+    def play_all(self, scene: FaultScene) -> None:
+        """Play one schedule after the other on one service."""
+        scene.given_stable("v0")
+        while (schedule := self.next()) is not None:
+            try:
+                found = _play(scene, schedule)
+                _tidy(scene)
+            except Exception as error:
+                found = [f"did not come to an end: {error!r}"]
+            with self._lock:
+                self.done += 1
+                self.violations += [f"{schedule}: {it}" for it in found]
+            print(f"{schedule}: {'; '.join(found) or 'held'}", flush=True)
+
+    def outages(self, over: threading.Event) -> None:
+        """Let a component die every now and then."""
+        chance = random.Random(self.seed)
+        while not over.wait(chance.uniform(0.5, 1.5) * _OUTAGE_EVERY_SECONDS):
+            component = chance.choice(_COMPONENTS)
+            print(f"{component} is killed", flush=True)
+            if component == "router":
+                self.lab.traefik.restart()
+            else:
+                self.lab.airflow.restart(component)
+
+
+def _play(scene: FaultScene, schedule: Schedule) -> list[str]:
+    """Play one schedule and return what must not have happened."""
+    version, stable = f"v{schedule.number}", _stable_of(scene)
+    scene.given_version(version, error_rate=0.5 if schedule.is_bad else 0.0)
+    with RecordWatch(scene.file) as watch:
+        began = time.monotonic()
+        run = _started(scene, version)
+        for at, name, seconds in schedule.faults:
+            time.sleep(max(0.0, began + at - time.monotonic()))
+            # A click on what is not there (yet), or a version that has died already: no fault.
+            with contextlib.suppress(Exception):
+                FAULTS[name](scene, version, seconds)
+        _patiently(lambda: scene.wait_for_task(run, "ensure_safe", "failed", "success"))
+        ended = _patiently(lambda: scene.ended(run))
+    found = [*watch.violations, *_wrong_end(scene, schedule, ended, stable)]
+    if watch.sealed_at is not None:
+        late = scene.reached_since(watch.sealed_at + _AFTER_SEAL_SECONDS, version)
+        found += [f"{late} requests reached the canary after the seal"] if late else []
+    return found
+
+
+def _tidy(scene: FaultScene) -> None:
+    """Leave one good stable version and nothing broken, whatever the schedule did."""
+    for proxy in scene.proxies.values():
+        proxy.mend()
+    stable = _stable_of(scene)
+    for version in list(scene.urls):
+        scene.stop_version(version)
+        if version != stable:
+            del scene.urls[version]
+    scene.given_version(stable)
+
+
+def _stable_of(scene: FaultScene) -> str:
+    split = scene.split()
+    assert split is not None
+    assert split.stable is not None
+    return split.stable.version
+
+
+def _wrong_end(scene: FaultScene, schedule: Schedule, ended: Released, stable: str) -> list[str]:
+    split, run = ended.split, ended.run
+    if split.token.owner != f"{run.dag_id}/{run.run_id}":
+        return [] if run.state == "failed" else [f"never opened, but the run is {run.state}"]
+    if split.state is ReleaseState.RELEASED:
+        clicked = any(name == "gate marked success" for _, name, _ in schedule.faults)
+        return _only(
+            ("a bad version was promoted", schedule.is_bad and not clicked),
+            ("the record does not say promoted", ended.record.outcome is not Outcome.PROMOTED),
+        )
+    return _only(
+        (f"left {split.state} at {split.weight} %", split.state is not ReleaseState.SEALED),
+        (f"the record says {split.weight} %", split.weight != 0),
+        (f"stable is {split.stable}", not split.stable or split.stable.version != stable),
+        (f"rolled back, but the run is {run.state}", run.state != "failed"),
+        ("Traefik still serves the canary", scene.lab.live_weight(scene.service) != 0),
+    )
+
+
+def _only(*found: tuple[str, bool]) -> list[str]:
+    return [text for text, is_so in found if is_so]
+
+
+def _started(scene: FaultScene, version: str) -> DagRun:
+    """Start a release, whatever is away; the answer to a start that was taken may be lost."""
+    run_id = f"release-{version}"
+
+    def start() -> DagRun:
+        try:
+            return scene.start(version, interval=_HOLD)
+        except ApiRefused as error:
+            if error.status != _CONFLICT:
+                raise
+            return scene.api.run(scene.dag_id, run_id)
+
+    return _patiently(start)
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask again while Airflow's API is away."""
+    end = time.monotonic() + _AWAY_SECONDS
+    while True:
+        try:
+            return ask()
+        except ApiUnavailable:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.5)
+
+
+def main() -> int:
+    """Run the soak; exit 1 when anything was violated."""
+    parser = argparse.ArgumentParser(prog="make soak")
+    parser.add_argument("--schedules", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="rollout-soak-") as folder,
+        fault_lab(Path(folder), SERVICES) as lab,
+    ):
+        until = time.monotonic() + options.minutes * 60.0
+        soak = Soak(lab.lab, options.seed, options.schedules, until)
+        over = threading.Event()
+        with ThreadPoolExecutor(max_workers=len(SERVICES) + 1) as pool:
+            outages = pool.submit(soak.outages, over)
+            plays = [pool.submit(soak.play_all, lab.scene(name)) for name in SERVICES]
+            try:
+                for play in plays:
+                    play.result()
+            finally:
+                over.set()
+            outages.result()
+    for violation in soak.violations:
+        print(f"VIOLATION {violation}")
+    print(f"{soak.done} schedules, {len(soak.violations)} violations")
+    return 1 if soak.violations or not soak.done else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
