@@ -1,12 +1,13 @@
 """Run in a fresh interpreter: import, load files, and print the times as JSON.
 
-It imports nothing but `sys`, `time` and `json` before the clock starts, and is run by its path,
+It imports nothing but of the standard library before the clock starts, and is run by its path,
 so that nothing of the project is loaded beforehand. Arguments: `package`, or `files` and the
 rollout files in the order in which they are loaded, or `control`.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -23,6 +24,9 @@ _SAID: dict[str, Any] = {
     "every": "1s",
     "dispersion": 1,
 }
+
+_PLAIN_DAGS = 100
+_BEFORE_STEPS = ("start", "prepare", "deploy", "ready")
 
 
 def now() -> tuple[float, float]:
@@ -68,8 +72,11 @@ def load_files(files: list[str]) -> dict[str, Any]:
     }
 
 
-def load_plain_dag() -> dict[str, Any]:
-    """Time what Airflow itself loads for any first DAG with a task in a triggerer."""
+def load_plain_dags() -> dict[str, Any]:
+    """Time what Airflow itself needs: for any first DAG with a trigger, and for each further one.
+
+    The further ones have as many tasks, sensors and groups as the example's, and nothing in them.
+    """
     import airflow.sdk
 
     start = now()
@@ -78,7 +85,28 @@ def load_plain_dag() -> dict[str, Any]:
 
     with airflow.sdk.DAG("plain", schedule=None):
         EmptyOperator(task_id="only")
-    return {"control": between(start, now())}
+    first = now()
+    dags = [_plain_dag(f"plain-{number}") for number in range(_PLAIN_DAGS)]
+    return {"control": between(start, first), "control_dags": between(first, now()),
+            "control_count": len(dags)}  # fmt: skip
+
+
+def _plain_dag(dag_id: str) -> Any:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.sdk import DAG, BaseSensorOperator, TaskGroup
+
+    with DAG(dag_id, schedule=None) as dag:
+        tasks: list[Any] = [EmptyOperator(task_id=name) for name in _BEFORE_STEPS]
+        for step in range(1, 7):
+            with TaskGroup(f"step_{step:02d}"):
+                tasks += [EmptyOperator(task_id="promote"), BaseSensorOperator(task_id="gate")]
+        tasks += [EmptyOperator(task_id=name) for name in ("promotion", "released")]
+        for earlier, later in itertools.pairwise(tasks):
+            earlier >> later
+        rollback = EmptyOperator(task_id="rollback", trigger_rule="one_failed")
+        tasks[1:-1] >> rollback
+        [tasks[-2], rollback] >> EmptyOperator(task_id="ensure_safe")
+    return dag
 
 
 def main(arguments: list[str]) -> None:
@@ -86,7 +114,7 @@ def main(arguments: list[str]) -> None:
     if arguments[0] == "package":
         answer = import_package()
     elif arguments[0] == "control":
-        answer = load_plain_dag()
+        answer = load_plain_dags()
     else:
         answer = load_files(arguments[1:])
     print(json.dumps(answer))

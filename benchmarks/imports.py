@@ -179,6 +179,15 @@ def _further_figures(rounds: list[dict[str, Any]]) -> list[Figure]:
         )
         for count in FILES
     ]
+    plain = tuple(1000 * found["control_dags"]["cpu"] / found["control_count"] for found in rounds)
+    figures.append(
+        Figure(
+            group=group,
+            name="control: a DAG with as many empty tasks, processor time",
+            unit="ms",
+            values=plain,
+        )
+    )
     small, large = FILES[-2:]
     figures.append(
         Figure(
