@@ -204,35 +204,41 @@ def spec_changed(scene: FaultScene) -> dict[str, Any]:
 
 
 def dag_broken(scene: FaultScene) -> dict[str, Any]:
-    """The DAG's file stops being Python in mid-release; the canary turns bad."""
-    return _without_dag(scene, lambda file: file.write_text("this is no Python"))
-
-
-def dag_deleted(scene: FaultScene) -> dict[str, Any]:
-    """The DAG's file is deleted in mid-release; the canary turns bad."""
-    return _without_dag(scene, lambda file: file.unlink())
-
-
-def _without_dag(scene: FaultScene, harm: Callable[[Path], object]) -> dict[str, Any]:
+    """The DAG's file stops being Python in mid-release, then the canary turns bad."""
     file = scene.lab.airflow.dags / f"{scene.service}.py"
-    text = file.read_text()
     with scene.given_breakable("v2") as (run, way):
-        harm(file)
+        file.write_text("this is no Python")
         scene.turn_bad(way, "v2")
-        sealed_after = scene.wait_sealed(seconds=_PATIENCE_SECONDS)
+        scene.wait_sealed(seconds=_PATIENCE_SECONDS)
         live_after = scene.wait_live(0, seconds=5.0)
         at = time.time()
         by_hand = scene.roll_back()
-        time.sleep(10.0)
-        state = scene.api.run(run.dag_id, run.run_id).state
-        states = scene.api.task_states(run.dag_id, run.run_id)
+        scene.wait_for_task(run, "step_01.gate", "failed")
         reached = scene.reached_since(at + 0.5, "v2", "v2-broken")
-        split = scene.split()
-        file.write_text(text)
-        ended = scene.over(run)
     return {
-        "sealed_after": sealed_after, "live_after": live_after, "by_hand": by_hand,
-        "state": state, "states": states, "reached": reached, "split": split, "ended": ended,
+        "by_hand": by_hand, "live_after": live_after, "reached": reached,
+        "state": scene.api.run(run.dag_id, run.run_id).state, "split": scene.split(),
+    }  # fmt: skip
+
+
+def dag_deleted(scene: FaultScene) -> dict[str, Any]:
+    """The DAG's file is deleted in mid-release of a good version, and comes back later."""
+    run = scene.given_good("v2")
+    file = scene.lab.airflow.dags / f"{scene.service}.py"
+    text = file.read_text()
+    file.unlink()
+    scene.wait_for_task(run, "step_01.gate", "success")
+    time.sleep(_LONGER_THAN_THE_GATE_TRIES_SECONDS)
+    stuck_at = scene.lab.live_weight(scene.service)
+    by_hand = scene.roll_back()
+    live_after = scene.wait_live(0, seconds=5.0)
+    at = time.time()
+    state = scene.api.run(run.dag_id, run.run_id).state
+    file.write_text(text)
+    ended = scene.over(run)
+    return {
+        "stuck_at": stuck_at, "by_hand": by_hand, "live_after": live_after, "state": state,
+        "ended": ended, "reached": scene.reached_since(at + 0.5, "v2"),
     }  # fmt: skip
 
 
