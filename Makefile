@@ -12,6 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 PYTEST_ARGS ?=
+
+# One Airflow at a time: two, with the load of several services, are too much for two cores.
+REAL_AIRFLOW := tests/demo tests/e2e
+# pytest's word for "PYTEST_ARGS chose no test of this part".
+NOTHING_CHOSEN := [ $$? = 5 ]
 # Two: one waits for a real Airflow most of the time while the other computes.
 WORKERS ?= 2
 
@@ -40,7 +45,9 @@ test: $(VENV)/test.installed ## check style, types, layers and behaviour; PYTEST
 	@echo "== types"
 	@$(BIN)/mypy
 	@echo "== behaviour"
-	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "not e2e" --cov --cov-report=term:skip-covered $(PYTEST_ARGS) || $(NOTHING_CHOSEN)
+	@for part in $(REAL_AIRFLOW); do echo "== $$part on a real Airflow"; \
+		$(BIN)/pytest -m e2e $$part $(PYTEST_ARGS) || $(NOTHING_CHOSEN); done
 
 lint: $(VENV)/test.installed ## check style, types and layers only
 	@$(BIN)/ruff check .

@@ -78,7 +78,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": _modules("operators", _OPERATORS),
         "sensors": _modules("sensors", ("metric_gate", "workload_ready")),
-        "triggers": _modules("triggers", ("gate", "ready")),
+        "triggers": _modules("triggers", ("gate", "ready", "turn")),
         "connection-types": [_form(form) for form in CONNECTION_FORMS.values() if form.hook],
         "extra-links": ["airflow_rollout.hooks.links.ReleaseRecordLink"],
         "config": {
