@@ -12,13 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 PYTEST_ARGS ?=
-
+COVERAGE := --cov --cov-report=term:skip-covered
+# What stands in one file stays in one worker, so that no server is started twice.
+WORKERS ?= 2
 # One Airflow at a time: two, with the load of several services, are too much for two cores.
 REAL_AIRFLOW := tests/demo tests/e2e
-# pytest's word for "PYTEST_ARGS chose no test of this part".
-NOTHING_CHOSEN := [ $$? = 5 ]
-# Two: one waits for a real Airflow most of the time while the other computes.
-WORKERS ?= 2
 
 # The interpreter that makes the environment: `python3` if it is new enough, else a newer one.
 # Only looked for when the environment is made.
@@ -45,9 +43,13 @@ test: $(VENV)/test.installed ## check style, types, layers and behaviour; PYTEST
 	@echo "== types"
 	@$(BIN)/mypy
 	@echo "== behaviour"
-	@$(BIN)/pytest -n $(WORKERS) -m "not e2e" --cov --cov-report=term:skip-covered $(PYTEST_ARGS) || $(NOTHING_CHOSEN)
+ifeq ($(strip $(PYTEST_ARGS)),)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not e2e" $(COVERAGE)
 	@for part in $(REAL_AIRFLOW); do echo "== $$part on a real Airflow"; \
-		$(BIN)/pytest -m e2e $$part $(PYTEST_ARGS) || $(NOTHING_CHOSEN); done
+		$(BIN)/pytest -m e2e $$part; done
+else
+	@$(BIN)/pytest $(COVERAGE) $(PYTEST_ARGS)
+endif
 
 lint: $(VENV)/test.installed ## check style, types and layers only
 	@$(BIN)/ruff check .

@@ -14,13 +14,6 @@ import pytest
 # CI sets it: there a server that is not installed is a fault of CI, not a reason to skip.
 _REQUIRE_REAL = "ROLLOUT_REQUIRE_REAL"
 
-# Tests on the one real Airflow of tests/e2e; the demo brings its own.
-_SCENES = "scenes"
-# And those of tests/faults on another, which they break.
-_FAULTS = "faults"
-_NO_LAB = "test_proxy.py"
-_OWN_AIRFLOW = "test_demo.py"
-
 # They go through the same lines many thousands of times, which other tests cover too: counting
 # each time would take twice as long as the tests themselves.
 _UNCOUNTED = frozenset(
@@ -69,37 +62,12 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run what is quick first: a newcomer sees a plain failure before any server starts.
-
-    In a worker of several, the scenes on the one real Airflow come before everything: they take
-    the longest and mostly wait, so one worker plays them while another runs all the rest.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what is quick first: a newcomer sees a plain failure before any server starts."""
     for item in items:
         if item.path.name in _UNCOUNTED:
             item.add_marker(pytest.mark.no_cover)
-    parallel = hasattr(config, "workerinput")
-    first = (_SCENES, _FAULTS) if parallel else ()
-    items.sort(key=lambda item: (_group(item.nodeid) not in first, _cost(item)))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Keep in one worker what shares a server: a file, and all scenes."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class OneServerOnce(LoadScopeScheduling):  # type: ignore[misc]
-        def _split_scope(self, nodeid: str) -> str:
-            return _group(nodeid)
-
-    return OneServerOnce(config, log)
-
-
-def _group(nodeid: str) -> str:
-    file = nodeid.partition("::")[0]
-    if "/faults/" in file and not file.endswith(_NO_LAB):
-        return _FAULTS
-    return _SCENES if "/e2e/" in file and not file.endswith(_OWN_AIRFLOW) else file
+    items.sort(key=_cost)
 
 
 def _cost(item: pytest.Item) -> int:
