@@ -60,9 +60,9 @@ class RecordWatch:
 
 
 def _read(file: Path) -> TrafficSplit | None:
-    """Return the record in the first line of the file, None while there is no file."""
+    """Return the record in the head of the file, None while there is no file."""
     try:
-        line = file.read_text().partition("\n")[0]
+        text = file.read_text()
     except FileNotFoundError:
         return None
-    return decode_record(line[line.index("{") :], system="watch")
+    return decode_record(text[text.index("{") :].splitlines()[0], system="watch")
