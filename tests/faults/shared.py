@@ -6,13 +6,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fault_scene import FaultScene
+from proxy import Proxy
 
+from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.demo.processes import Processes
 
@@ -20,28 +23,65 @@ __all__ = ["ACTS", "Act", "Cast"]
 
 _PATIENCE_SECONDS = 60.0
 
+# Far longer than two releases need to come into their first gates and a component to be killed.
+_HOLD = "20s"
+_LONG_HOLD = "30s"
+
 Cast = Callable[[str], FaultScene]
 """Gives a scene for a service."""
 
 
-def triggerer_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
-    """The triggerer is killed in mid-gate of a good release and of one that turns bad meanwhile."""
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A good release and one that can be turned bad, both in their first gate."""
+
+    version: str
+    good: FaultScene
+    good_run: DagRun
+    bad: FaultScene
+    bad_run: DagRun
+    way: Proxy
+
+    def turn_bad(self) -> None:
+        """Let the canary of the second one fail from now on."""
+        self.bad.turn_bad(self.way, self.version)
+
+    def ended(self) -> dict[str, Any]:
+        """Wait for both ends and return what came of them."""
+        bad, good = self.bad.over(self.bad_run), self.good.over(self.good_run)
+        versions = (self.version, f"{self.version}-broken")
+        reached = self.bad.reached_after_verdict(bad, *versions)
+        return {"good": good, "bad": bad, "reached": reached, "version": self.version}
+
+
+@contextmanager
+def pair(cast: Cast, *, hold: str = _HOLD) -> Iterator[Pair]:
+    """Start both releases at the same time, so that one fault meets both in their first gate."""
     good, bad = cast("good"), cast("bad")
     version = next_version(good)
-    with bad.given_breakable(version) as (bad_run, way):
-        good_run = good.given_good(version)
+    for scene in (good, bad):
+        if "v1" not in scene.urls:
+            scene.given_stable("v1")
+    good.given_version(version)
+    good_run = good.start(version, interval=hold)
+    with bad.given_breakable(version, interval=hold) as (bad_run, way):
+        good.wait_for_judging(good_run, "step_01")
+        yield Pair(
+            version=version, good=good, good_run=good_run, bad=bad, bad_run=bad_run, way=way
+        )  # fmt: skip
+
+
+def triggerer_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """The triggerer is killed in mid-gate of a good release and of one that turns bad meanwhile."""
+    with pair(cast) as both:
         lab.airflow.kill("triggerer")
-        bad.turn_bad(way, version)
+        both.turn_bad()
         lab.airflow.start("triggerer")
-        bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
-        reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
-    gate = good_ended.record.gates[0]
+        ended = both.ended()
+    gate = ended["good"].record.gates[0]
     # As long as the gate judged, give and take a moment of the load's and of the source's.
-    answers = good.answers(since=gate.written_at - 1.0, until=gate.judgement.at + 1.0)
-    return {
-        "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
-        "sent": sum(it.version == version for it in answers),
-    }  # fmt: skip
+    answers = both.good.answers(since=gate.written_at - 1.0, until=gate.judgement.at + 1.0)
+    return {**ended, "sent": sum(it.version == both.version for it in answers)}
 
 
 def scheduler_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
@@ -55,67 +95,57 @@ def api_server_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
 
 
 def _killed(lab: Lab, cast: Cast, component: str) -> dict[str, Any]:
-    good, bad = cast("good"), cast("bad")
-    version = next_version(good)
-    with bad.given_breakable(version) as (bad_run, way):
-        good_run = good.given_good(version)
+    with pair(cast) as both:
         lab.airflow.kill(component)
         try:
-            bad.turn_bad(way, version)
-            bad.wait_sealed(seconds=_PATIENCE_SECONDS)
-            live_after = bad.wait_live(0, seconds=5.0)
+            both.turn_bad()
+            both.bad.wait_sealed(seconds=_PATIENCE_SECONDS)
+            both.bad.wait_live(0, seconds=5.0)
         finally:
             lab.airflow.start(component)
         lab.airflow.wait_ready()
-        bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
-        reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
-    return {
-        "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
-        "live_after": live_after,
-    }  # fmt: skip
+        return both.ended()
 
 
 def router_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
     """Traefik is killed and started again in mid-gate of two releases; one turns bad after it."""
-    good, bad = cast("good"), cast("bad")
-    version = next_version(good)
-    with bad.given_breakable(version) as (bad_run, way):
-        good_run = good.given_good(version)
-        recorded = good.split()
+    with pair(cast) as both:
+        recorded = both.good.split()
         lab.traefik.restart()
         assert recorded is not None
-        good.wait_live(recorded.weight, seconds=5.0)
-        served = good.lab.live_weight("good")
-        bad.turn_bad(way, version)
-        bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
-        reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
-    return {
-        "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
-        "recorded": recorded.weight, "served": served,
-    }  # fmt: skip
+        both.good.wait_live(recorded.weight, seconds=5.0)
+        served = lab.live_weight("good")
+        both.turn_bad()
+        return {**both.ended(), "recorded": recorded.weight, "served": served}
 
 
 def triggerer_stopped(lab: Lab, cast: Cast) -> dict[str, Any]:
     """A triggerer sleeps past its threshold, another takes over, then it wakes up again."""
-    good, bad = cast("good"), cast("bad")
-    version, after = next_version(good), f"{next_version(good)}-after"
-    with ExitStack() as stack:
-        bad_run, way = stack.enter_context(bad.given_breakable(version, interval="30s"))
-        good_run = good.given_good(version, interval="30s")
-        stack.enter_context(second_triggerer(lab))
+    with pair(cast, hold=_LONG_HOLD) as both, second_triggerer(lab):
+        after = next_version(both.good)
         lab.airflow.child("triggerer").send_signal(signal.SIGSTOP, whole_session=True)
         try:
-            bad.turn_bad(way, version)
-            bad_ended = bad.over(bad_run)
+            both.turn_bad()
+            ended = both.ended()
             # The release after it is in its gate when the sleeper wakes.
-            after_run = bad.given_good(after, interval="30s")
+            after_run = both.bad.given_good(after, interval=_LONG_HOLD)
         finally:
             lab.airflow.child("triggerer").send_signal(signal.SIGCONT, whole_session=True)
-        after_ended, good_ended = bad.over(after_run), good.over(good_run)
-    return {
-        "good": good_ended, "bad": bad_ended, "after": after_ended, "version": version,
-        "after_version": after,
-    }  # fmt: skip
+        return {**ended, "after": both.bad.over(after_run), "after_version": after}
+
+
+def clock_jumps(lab: Lab, cast: Cast) -> dict[str, Any]:
+    """The triggerer's clock jumps forth by an hour in one gate and back in the next one."""
+    with movable_clock(lab) as set_clock, pair(cast) as both:
+        set_clock("+1h")
+        time.sleep(4.0)
+        run = both.good_run
+        after_jump = both.good.api.task_states(run.dag_id, run.run_id)
+        both.turn_bad()
+        both.bad.wait_sealed(seconds=_PATIENCE_SECONDS)
+        both.good.wait_for_judging(run, "step_full")
+        set_clock("+0h")
+        return {**both.ended(), "after_jump": after_jump}
 
 
 def triggerer_never_back(lab: Lab, cast: Cast) -> dict[str, Any]:
