@@ -168,27 +168,6 @@ def triggerer_never_back(lab: Lab, cast: Cast) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def clock_jumps(lab: Lab, cast: Cast) -> dict[str, Any]:
-    """The triggerer's clock jumps forth by an hour in one gate and back in the next one."""
-    good, bad = cast("good"), cast("bad")
-    version = next_version(good)
-    with movable_clock(lab) as set_clock, bad.given_breakable(version) as (bad_run, way):
-        good_run = good.given_good(version)
-        set_clock("+1h")
-        time.sleep(4.0)
-        after_jump = good.api.task_states(good_run.dag_id, good_run.run_id)
-        bad.turn_bad(way, version)
-        bad.wait_sealed(seconds=_PATIENCE_SECONDS)
-        good.wait_for_judging(good_run, "step_full")
-        set_clock("+0h")
-        bad_ended, good_ended = bad.over(bad_run), good.over(good_run)
-        reached = bad.reached_after_verdict(bad_ended, version, f"{version}-broken")
-    return {
-        "good": good_ended, "bad": bad_ended, "reached": reached, "version": version,
-        "after_jump": after_jump,
-    }  # fmt: skip
-
-
 @contextmanager
 def movable_clock(lab: Lab) -> Iterator[Callable[[str], object]]:
     """Run the triggerer with a clock that can be set, for example to ``+1h``."""
