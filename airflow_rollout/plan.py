@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from airflow_rollout.spec.model import RolloutSpec, Step
 
@@ -61,6 +62,7 @@ class Plan:
     backstop_exposure_seconds: float
 
 
+@lru_cache(maxsize=64)
 def make_plan(spec: RolloutSpec) -> Plan:
     """Plan the steps of a spec; weights are as given, ids count from 01."""
     planned: list[PlannedStep] = []

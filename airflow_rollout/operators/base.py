@@ -20,8 +20,8 @@ from airflow_rollout.errors import (
     SpecError,
 )
 from airflow_rollout.hooks.links import ReleaseRecordLink, release_url
+from airflow_rollout.late import record
 from airflow_rollout.operators.news import News
-from airflow_rollout.record import Attempt, Event, Key, events_piece, from_piece, to_piece
 from airflow_rollout.release import Outcome
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -49,8 +49,6 @@ class ReleaseOperator(BaseOperator):
     """Hold the spec and write this task's piece of the release's record.
 
     The spec is never a template field: Jinja would eat the placeholders of its queries.
-
-    :param spec: how the service is released.
     """
 
     operator_extra_links = (ReleaseRecordLink(),)
@@ -60,23 +58,29 @@ class ReleaseOperator(BaseOperator):
     depends_on_past = False
     wait_for_downstream = False
 
-    def __init__(self, *, spec: RolloutSpec, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def hold(self, spec: RolloutSpec) -> None:
+        """Take the spec; called by each task's `__init__`.
+
+        Not an `__init__` of its own: Airflow works through all defaults once for every class of
+        a task that has one, and a rollout has two dozen tasks.
+        """
         self.spec = spec
         self.depends_on_past = False
         self.wait_for_downstream = False
-        self._events: list[Event] = []
+        self._events: list[record.Event] = []
 
     def tell(self, context: Context, text: str, *, epoch: str = "") -> None:
         """Say what happened: in the log now, in the release's record at once."""
         self.log.info("%s", text)
-        event = Event(at=time.time(), task=self.task_id, text=text, epoch=epoch)
+        event = record.Event(at=time.time(), task=self.task_id, text=text, epoch=epoch)
         self._events.append(event)
-        context["ti"].xcom_push(key=Key.EVENTS.value, value=events_piece(self._events))
+        context["ti"].xcom_push(
+            key=record.Key.EVENTS.value, value=record.events_piece(self._events)
+        )
 
-    def push(self, context: Context, key: Key, piece: object) -> None:
+    def push(self, context: Context, key: record.Key, piece: object) -> None:
         """Push this task's piece of the record."""
-        context["ti"].xcom_push(key=key.value, value=to_piece(piece))
+        context["ti"].xcom_push(key=key.value, value=record.to_piece(piece))
 
     def send_news(
         self,
@@ -97,11 +101,11 @@ class ReleaseOperator(BaseOperator):
         }
         News(on_event, lambda text: self.tell(context, text)).send(context, outcome, reason, facts)
 
-    def pull(self, context: Context, task_id: str, key: Key, kind: type[T]) -> T | None:
+    def pull(self, context: Context, task_id: str, key: record.Key, kind: type[T]) -> T | None:
         """Return another task's piece, None if it has none that can be read."""
-        return from_piece(context["ti"].xcom_pull(task_ids=task_id, key=key.value), kind)
+        return record.from_piece(context["ti"].xcom_pull(task_ids=task_id, key=key.value), kind)
 
-    def attempt(self, context: Context, prepare_task_id: str) -> Attempt:
+    def attempt(self, context: Context, prepare_task_id: str) -> record.Attempt:
         """Return what `prepare` opened in this run, in the name of the spec this task has.
 
         The fence compares its digest with the one in the router's record: a DAG file that was
@@ -109,7 +113,7 @@ class ReleaseOperator(BaseOperator):
 
         :raises AirflowFailException: it opened nothing, for example because it was marked success.
         """
-        attempt = self.pull(context, prepare_task_id, Key.ATTEMPT, Attempt)
+        attempt = self.pull(context, prepare_task_id, record.Key.ATTEMPT, record.Attempt)
         if attempt is None:
             text = f"{prepare_task_id} opened no release in this run"
             self.tell(context, text)

@@ -9,35 +9,27 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_rollout.late import record
 from airflow_rollout.plan import make_plan
-from airflow_rollout.record import (
-    Event,
-    GatePiece,
-    Key,
-    Pieces,
-    StepStart,
-    assemble,
-    from_piece,
-    stopping_verdict,
-)
 from airflow_rollout.release import Outcome
 from airflow_rollout.spec.model import RolloutSpec
 
 __all__ = ["Cause", "collect_pieces", "find_cause", "task_states"]
 
-_ALL_KEYS = (Key.ATTEMPT, Key.STEP, Key.GATE, Key.EVENTS, Key.END)
+# Values of `record.Key`, which is not loaded with a DAG file.
+_ALL_KEYS = ("attempt", "step", "gate", "events", "end")
 
 # What the factory's tasks push, by the last part of their id. Asking for what is not there costs
 # Airflow as much as an answer, and a line in its log.
 _KEYS_OF = {
-    "prepare": (Key.ATTEMPT, Key.EVENTS),
-    "deploy": (Key.EVENTS,),
-    "ready": (Key.EVENTS,),
-    "promote": (Key.STEP, Key.EVENTS),
-    "gate": (Key.GATE, Key.EVENTS),
-    "promotion": (Key.END, Key.EVENTS),
-    "rollback": (Key.END, Key.EVENTS),
-    "ensure_safe": (Key.END, Key.EVENTS),
+    "prepare": ("attempt", "events"),
+    "deploy": ("events",),
+    "ready": ("events",),
+    "promote": ("step", "events"),
+    "gate": ("gate", "events"),
+    "promotion": ("end", "events"),
+    "rollback": ("end", "events"),
+    "ensure_safe": ("end", "events"),
 }
 
 # States of tasks that have pushed nothing.
@@ -65,9 +57,9 @@ def collect_pieces(
         if states.get(task_id, "") in _SILENT:
             continue
         for key in _KEYS_OF.get(task_id.rpartition(".")[2], _ALL_KEYS):
-            value = ti.xcom_pull(task_ids=task_id, key=key.value, map_indexes=-1)
+            value = ti.xcom_pull(task_ids=task_id, key=key, map_indexes=-1)
             if value is not None:
-                pieces.setdefault(task_id, {})[key.value] = value
+                pieces.setdefault(task_id, {})[key] = value
     return pieces
 
 
@@ -98,17 +90,17 @@ def find_cause(
         return Cause(outcome=Outcome.ROLLED_BACK, reason="a task of this release failed")
 
 
-def explain(spec: RolloutSpec, failed: list[str], pieces: Pieces, *, now: float) -> Cause:
+def explain(spec: RolloutSpec, failed: list[str], pieces: record.Pieces, *, now: float) -> Cause:
     """Say from the failed tasks and their pieces how the release ended.
 
     A gate that was marked failed in the UI leaves no verdict of its own: that is an abort.
     """
-    record = assemble(pieces, dag_id="", run_id="")
-    gates = record.gates if record else []
-    stopped = stopping_verdict(gates)
+    told = record.assemble(pieces, dag_id="", run_id="")
+    gates = told.gates if told else []
+    stopped = record.stopping_verdict(gates)
     if stopped is not None:
         return Cause(outcome=Outcome.ROLLED_BACK, reason=stopped.judgement.reason)
-    words = _last_words(failed, record.timeline if record else [])
+    words = _last_words(failed, told.timeline if told else [])
     if words:
         return Cause(outcome=Outcome.ROLLED_BACK, reason=words)
     gate = next((task for task in failed if task.endswith(".gate")), None)
@@ -123,14 +115,14 @@ def explain(spec: RolloutSpec, failed: list[str], pieces: Pieces, *, now: float)
     return Cause(outcome=Outcome.ABORTED, reason=reason)
 
 
-def _last_words(failed: list[str], timeline: list[Event]) -> str:
+def _last_words(failed: list[str], timeline: list[record.Event]) -> str:
     words = [event for event in timeline if event.task in failed]
     return f"{words[-1].task}: {words[-1].text}" if words else ""
 
 
-def _ran_out(spec: RolloutSpec, gate: str, pieces: Pieces, now: float) -> bool:
+def _ran_out(spec: RolloutSpec, gate: str, pieces: record.Pieces, now: float) -> bool:
     promote = gate.removesuffix(".gate") + ".promote"
-    start = from_piece(pieces.get(promote, {}).get(Key.STEP), StepStart)
+    start = record.from_piece(pieces.get(promote, {}).get(record.Key.STEP), record.StepStart)
     if start is None:
         return False
     backstops = {step.id: step.backstop_seconds for step in make_plan(spec).steps}
@@ -138,6 +130,6 @@ def _ran_out(spec: RolloutSpec, gate: str, pieces: Pieces, now: float) -> bool:
     return bound is not None and now - start.written_at > bound - _BACKSTOP_SLACK_SECONDS
 
 
-def _gate_said(gate: str, pieces: Pieces) -> str:
-    piece = from_piece(pieces.get(gate, {}).get(Key.GATE), GatePiece)
+def _gate_said(gate: str, pieces: record.Pieces) -> str:
+    piece = record.from_piece(pieces.get(gate, {}).get(record.Key.GATE), record.GatePiece)
     return piece.judgement.reason if piece is not None else ""

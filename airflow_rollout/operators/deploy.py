@@ -8,8 +8,8 @@ from airflow.sdk import Context
 
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.systems import open_systems
+from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, run_async
-from airflow_rollout.record import Attempt
 from airflow_rollout.spec.model import RolloutSpec
 
 __all__ = ["DeployCanaryOperator"]
@@ -23,7 +23,8 @@ class DeployCanaryOperator(ReleaseOperator):
     """
 
     def __init__(self, *, spec: RolloutSpec, prepare_task_id: str, **kwargs: Any) -> None:
-        super().__init__(spec=spec, **kwargs)
+        super().__init__(**kwargs)
+        self.hold(spec)
         self.prepare_task_id = prepare_task_id
 
     def execute(self, context: Context) -> None:
@@ -37,6 +38,6 @@ class DeployCanaryOperator(ReleaseOperator):
             epoch=attempt.token.epoch,
         )
 
-    async def _deploy(self, attempt: Attempt) -> None:
+    async def _deploy(self, attempt: record.Attempt) -> None:
         async with open_systems(self.spec, airflow_connections()) as systems:
             await systems.deploy(attempt.canary)

@@ -8,9 +8,9 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_rollout.hooks.moves import Move
+from airflow_rollout.late import record
 from airflow_rollout.operators.causes import Cause, collect_pieces, task_states
 from airflow_rollout.operators.rollback import WayBackOperator
-from airflow_rollout.record import Key, ReleaseRecord, assemble
 from airflow_rollout.release import Outcome, ReleaseState
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -43,20 +43,20 @@ class EnsureSafeOperator(WayBackOperator):
         move = self.go_back(context, reason)
         if move.wrote:
             self.end(context, move, Cause(outcome=Outcome.ABORTED, reason=reason))
-        record = self._close(context)
+        closed = self._close(context)
         if move.wrote:
             raise AirflowFailException(f"{reason}: all traffic was put back on stable")
-        if not self._promoted(context, move, record) and self._looks_released(context):
+        if not self._promoted(context, move, closed) and self._looks_released(context):
             raise AirflowFailException(
                 f"{self.released_task_id} is marked, but this release was not promoted"
             )
 
-    def _promoted(self, context: Context, move: Move, record: ReleaseRecord | None) -> bool:
+    def _promoted(self, context: Context, move: Move, closed: record.ReleaseRecord | None) -> bool:
         split = move.split
         if split is not None and split.token.owner == self.release_owner(context):
             return split.state is ReleaseState.RELEASED
         # Another release has opened since; only this run's own record still tells.
-        return record is not None and record.outcome is Outcome.PROMOTED
+        return closed is not None and closed.outcome is Outcome.PROMOTED
 
     def _looks_released(self, context: Context) -> bool:
         try:
@@ -66,16 +66,16 @@ class EnsureSafeOperator(WayBackOperator):
             return False
         return state in ("success", "skipped")
 
-    def _close(self, context: Context) -> ReleaseRecord | None:
+    def _close(self, context: Context) -> record.ReleaseRecord | None:
         """Push and return the whole record of this release; its failure changes nothing."""
         try:
             ti = context["ti"]
             told_by = (*self.told_by, self.task_id)
             pieces = collect_pieces(context, told_by, task_states(context))
-            record = assemble(pieces, dag_id=ti.dag_id, run_id=ti.run_id)
-            if record is not None:
-                ti.xcom_push(key=Key.RECORD.value, value=record.to_builtins())
+            closed = record.assemble(pieces, dag_id=ti.dag_id, run_id=ti.run_id)
+            if closed is not None:
+                ti.xcom_push(key=record.Key.RECORD.value, value=closed.to_builtins())
         except Exception:
             self.log.exception("could not close the record")
             return None
-        return record
+        return closed

@@ -22,9 +22,9 @@ from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, open_release
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.hooks.watched import who_watches
+from airflow_rollout.late import record
 from airflow_rollout.metrics.base import Window
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
-from airflow_rollout.record import Attempt, Key
 from airflow_rollout.release import Arm, Token, describe
 from airflow_rollout.spec.durations import parse_duration
 from airflow_rollout.spec.model import OnBusy, RolloutSpec
@@ -64,7 +64,8 @@ class PrepareReleaseOperator(ReleaseOperator):
         group: str = "",
         **kwargs: Any,
     ) -> None:
-        super().__init__(spec=spec, **kwargs)
+        super().__init__(**kwargs)
+        self.hold(spec)
         self.version = version
         self.target = target
         self.interval = interval
@@ -86,7 +87,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         except RolloutError as error:
             self.tell(context, f"not opened: {error}")
             raise
-        attempt = Attempt(
+        attempt = record.Attempt(
             token=attempt.token,
             canary=attempt.canary,
             stable=move.split.stable if move.split else None,
@@ -94,7 +95,7 @@ class PrepareReleaseOperator(ReleaseOperator):
             interval_seconds=interval,
             dispersion=dispersion,
         )
-        self.push(context, Key.ATTEMPT, attempt)
+        self.push(context, record.Key.ATTEMPT, attempt)
         self.tell(
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
@@ -132,7 +133,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         interval = parse_duration(self.interval, path="interval") if self.interval else None
         return interval, _number(self.dispersion, "dispersion")
 
-    async def _open(self, context: Context, spec: RolloutSpec) -> tuple[Attempt, Move]:
+    async def _open(self, context: Context, spec: RolloutSpec) -> tuple[record.Attempt, Move]:
         now = time.time()
         owner = owner_of(context, self.group)
         token = Token(
@@ -151,7 +152,7 @@ class PrepareReleaseOperator(ReleaseOperator):
                 )
             except ReleaseBusy as busy:
                 raise await _with_watcher(systems, busy) from busy
-        attempt = Attempt(token=token, canary=canary, stable=None, opened_at=now)
+        attempt = record.Attempt(token=token, canary=canary, stable=None, opened_at=now)
         return attempt, move
 
 

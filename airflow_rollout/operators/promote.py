@@ -11,9 +11,9 @@ from airflow.sdk import Context
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, raise_weight
 from airflow_rollout.hooks.systems import Systems, open_systems
+from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, run_async
 from airflow_rollout.plan import PlannedStep, find_step
-from airflow_rollout.record import Attempt, Checkpoint, Key, StepStart
 from airflow_rollout.release import ReleaseState
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
@@ -42,7 +42,8 @@ class PromoteStepOperator(ReleaseOperator):
         previous_task_ids: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(spec=spec, **kwargs)
+        super().__init__(**kwargs)
+        self.hold(spec)
         self.step_id = step_id
         self.prepare_task_id = prepare_task_id
         self.previous_task_ids = tuple(previous_task_ids)
@@ -58,7 +59,7 @@ class PromoteStepOperator(ReleaseOperator):
         before = self._handed_on(context, epoch)
         with self.telling(context, f"{step.weight} %", epoch):
             start, move = run_async(self._raise(spec, step, attempt, before))
-        self.push(context, Key.STEP, start)
+        self.push(context, record.Key.STEP, start)
         if before.state is None and self.previous_task_ids:
             self.tell(context, "no evidence was handed on: the judge begins anew", epoch=epoch)
         self.tell(context, f"{step.weight} % of traffic: {move.reason}", epoch=epoch)
@@ -67,20 +68,20 @@ class PromoteStepOperator(ReleaseOperator):
         """Return what the step before left: the newest judge's state of this attempt."""
         before = _Before()
         for task_id in self.previous_task_ids:
-            checkpoint = self.pull(context, task_id, Key.CHECKPOINT, Checkpoint)
+            checkpoint = self.pull(context, task_id, record.Key.CHECKPOINT, record.Checkpoint)
             if checkpoint is not None and checkpoint.epoch == epoch:
                 before.take(checkpoint.state, checkpoint.at)
-            start = self.pull(context, task_id, Key.STEP, StepStart)
+            start = self.pull(context, task_id, record.Key.STEP, record.StepStart)
             if start is not None and start.attempt.token.epoch == epoch:
                 before.take(start.state, start.written_at)
                 before.release_started_at = start.release_started_at
         return before
 
     async def _raise(
-        self, spec: RolloutSpec, step: PlannedStep, attempt: Attempt, before: _Before
-    ) -> tuple[StepStart, Move]:
+        self, spec: RolloutSpec, step: PlannedStep, attempt: record.Attempt, before: _Before
+    ) -> tuple[record.StepStart, Move]:
         clock = Clock(not_before=max(before.at, attempt.opened_at))
-        start = StepStart(
+        start = record.StepStart(
             attempt=attempt,
             step_id=step.id,
             weight=step.weight,
@@ -120,7 +121,7 @@ class _Before:
 
 
 async def _sample(
-    systems: Systems, spec: RolloutSpec, step: PlannedStep, start: StepStart
+    systems: Systems, spec: RolloutSpec, step: PlannedStep, start: record.StepStart
 ) -> dict[str, Any]:
     """Feed the judge with what both arms have counted until now, so that no window is blind."""
     # Here and not above: a DAG file that is only parsed does not load the judge and the gate.

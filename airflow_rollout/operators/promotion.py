@@ -11,9 +11,9 @@ from airflow_rollout.errors import TransientAdapterError
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, make_stable, wait_live
 from airflow_rollout.hooks.systems import open_systems
+from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, run_async
 from airflow_rollout.operators.news import OnEvent, check_on_event
-from airflow_rollout.record import Attempt, End, Key
 from airflow_rollout.release import Outcome
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -39,7 +39,8 @@ class PromoteCanaryOperator(ReleaseOperator):
         on_event: OnEvent | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(spec=spec, **kwargs)
+        super().__init__(**kwargs)
+        self.hold(spec)
         self.prepare_task_id = prepare_task_id
         self.on_event = check_on_event(on_event)
 
@@ -50,12 +51,12 @@ class PromoteCanaryOperator(ReleaseOperator):
         with self.telling(context, "promotion", epoch):
             _, doubt = run_async(self._promote(attempt))
         reason = f"promoted: {attempt.canary.version} is the stable version"
-        end = End(epoch=epoch, outcome=Outcome.PROMOTED, reason=reason, at=time.time())
-        self.push(context, Key.END, end)
+        end = record.End(epoch=epoch, outcome=Outcome.PROMOTED, reason=reason, at=time.time())
+        self.push(context, record.Key.END, end)
         self.tell(context, f"{reason} (not seen yet: {doubt})" if doubt else reason, epoch=epoch)
         self.send_news(context, Outcome.PROMOTED, reason, self.on_event)
 
-    async def _promote(self, attempt: Attempt) -> tuple[Move, str]:
+    async def _promote(self, attempt: record.Attempt) -> tuple[Move, str]:
         async with open_systems(self.spec, airflow_connections()) as systems:
             await systems.promote(attempt.canary)
             move = await make_stable(systems, token=attempt.token, canary=attempt.canary)

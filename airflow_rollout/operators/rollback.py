@@ -15,10 +15,10 @@ from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, persist
 from airflow_rollout.hooks.systems import open_systems
 from airflow_rollout.hooks.way_back import go_back
+from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.operators.causes import Cause, find_cause
 from airflow_rollout.operators.news import OnEvent, check_on_event
-from airflow_rollout.record import Attempt, End, Key
 from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describe
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -53,7 +53,8 @@ class WayBackOperator(ReleaseOperator):
         on_event: OnEvent | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(spec=spec, **kwargs)
+        super().__init__(**kwargs)
+        self.hold(spec)
         self.told_by = tuple(told_by)
         self.group = group
         self.prepare_task_id = prepare_task_id
@@ -89,8 +90,10 @@ class WayBackOperator(ReleaseOperator):
         except Exception as error:
             message = f"FAILED TO ROLL BACK: {_words(error)}. Run `airflow-rollout rollback` now."
             self.tell(context, message)
-            end = End(epoch="", outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message, at=time.time())
-            self.push(context, Key.END, end)
+            end = record.End(
+                epoch="", outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message, at=time.time()
+            )
+            self.push(context, record.Key.END, end)
             self.send_news(context, Outcome.FAILED_TO_ROLL_BACK, message, self.on_event)
             raise AirflowFailException(message) from error
 
@@ -105,7 +108,9 @@ class WayBackOperator(ReleaseOperator):
         try:
             if context["dag_run"].clear_number != 0:
                 return False
-            return self.pull(context, self.prepare_task_id, Key.ATTEMPT, Attempt) is None
+            return (
+                self.pull(context, self.prepare_task_id, record.Key.ATTEMPT, record.Attempt) is None
+            )
         except Exception:
             self.log.exception("could not ask whether a release was opened")
             return False
@@ -127,8 +132,8 @@ class WayBackOperator(ReleaseOperator):
         """Record how this attempt ended."""
         split = move.split
         epoch = split.token.epoch if _is_sealed(split, self.release_owner(context)) else ""
-        end = End(epoch=epoch, outcome=cause.outcome, reason=cause.reason, at=time.time())
-        self.push(context, Key.END, end)
+        end = record.End(epoch=epoch, outcome=cause.outcome, reason=cause.reason, at=time.time())
+        self.push(context, record.Key.END, end)
         outcome = cause.outcome.replace("_", " ")
         if not epoch:
             text = f"{outcome}, nothing to put back ({move.reason})"

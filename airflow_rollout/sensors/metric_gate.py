@@ -10,8 +10,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_rollout.hooks.links import ReleaseRecordLink
+from airflow_rollout.late import record
 from airflow_rollout.plan import find_step
-from airflow_rollout.record import GatePiece, Key, from_piece
 from airflow_rollout.sensors.rules import refuse_quiet_failure
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -45,14 +45,15 @@ class MetricGateSensor(BaseSensorOperator):
         live_seconds: float = 5.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # The largest backstop any release of this spec can have: overrides only shorten it.
+        backstop = find_step(spec, step_id).backstop_seconds
+        # Said, not left to Airflow, which would look its default up for every gate of every file.
+        super().__init__(**{**kwargs, "timeout": backstop})
         refuse_quiet_failure(self)
         self.spec = spec
         self.step_id = step_id
         self.promote_task_id = promote_task_id
         self.live_seconds = live_seconds
-        # The largest backstop any release of this spec can have: overrides only shorten it.
-        backstop = find_step(spec, step_id).backstop_seconds
         self.start_trigger_args = StartTriggerArgs(
             trigger_cls=_TRIGGER,
             next_method="execute_complete",
@@ -74,7 +75,9 @@ class MetricGateSensor(BaseSensorOperator):
         from airflow_rollout.triggers.gate import GateTrigger
 
         ti = context["ti"]
-        start = ti.xcom_pull(task_ids=self.promote_task_id, key=Key.STEP.value, map_indexes=-1)
+        start = ti.xcom_pull(
+            task_ids=self.promote_task_id, key=record.Key.STEP.value, map_indexes=-1
+        )
         task = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
         trigger = GateTrigger(**self._trigger_kwargs(), start=start, task=task)
         self.defer(
@@ -91,6 +94,8 @@ class MetricGateSensor(BaseSensorOperator):
             raise AirflowFailException(self._why(context) or "the gate failed")
 
     def _why(self, context: Context) -> str:
-        value = context["ti"].xcom_pull(task_ids=self.task_id, key=Key.GATE.value, map_indexes=-1)
-        piece = from_piece(value, GatePiece)
+        value = context["ti"].xcom_pull(
+            task_ids=self.task_id, key=record.Key.GATE.value, map_indexes=-1
+        )
+        piece = record.from_piece(value, record.GatePiece)
         return piece.judgement.reason if piece is not None else ""

@@ -10,8 +10,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_rollout.hooks.links import ReleaseRecordLink
+from airflow_rollout.late import record
 from airflow_rollout.plan import GATE_BACKSTOP_SECONDS
-from airflow_rollout.record import Key
 from airflow_rollout.sensors.rules import refuse_quiet_failure
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -31,7 +31,8 @@ class WorkloadReadySensor(BaseSensorOperator):
     operator_extra_links = (ReleaseRecordLink(),)
 
     def __init__(self, *, spec: RolloutSpec, prepare_task_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Said, not left to Airflow, which would look its default up for every file.
+        super().__init__(**{**kwargs, "timeout": spec.ready_timeout_seconds})
         refuse_quiet_failure(self)
         self.spec = spec
         self.prepare_task_id = prepare_task_id
@@ -51,7 +52,9 @@ class WorkloadReadySensor(BaseSensorOperator):
         from airflow_rollout.triggers.ready import ReadyTrigger
 
         ti = context["ti"]
-        attempt = ti.xcom_pull(task_ids=self.prepare_task_id, key=Key.ATTEMPT.value, map_indexes=-1)
+        attempt = ti.xcom_pull(
+            task_ids=self.prepare_task_id, key=record.Key.ATTEMPT.value, map_indexes=-1
+        )
         task = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id}
         self.defer(
             trigger=ReadyTrigger(**self._trigger_kwargs(), attempt=attempt, task=task),

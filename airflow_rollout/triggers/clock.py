@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from airflow_rollout.record import Checkpoint, StepStart
+if TYPE_CHECKING:
+    from airflow_rollout.record import Checkpoint, StepStart
 
 __all__ = ["Clock", "rebased"]
 
