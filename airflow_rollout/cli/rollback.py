@@ -7,17 +7,18 @@ import asyncio
 import sys
 
 from airflow_rollout.cli.router_access import add_router_options, load_for_router, with_router
+from airflow_rollout.cli.said import add_duration
 from airflow_rollout.errors import RolloutError
 from airflow_rollout.hooks.moves import persist
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.release import ReleaseState, TrafficSplit, describe
-from airflow_rollout.spec.durations import NATIVE_DURATION, native_seconds
 
 __all__ = ["add_parser", "run"]
 
 _SAFE, _NOT_SAFE = 0, 1
 _DEFAULT_REASON = "rolled back by hand"
+_DEFAULT_TIMEOUT_SECONDS = 60.0
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,10 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("file", metavar="SPEC", help="the rollout's file")
     parser.add_argument("--reason", default=_DEFAULT_REASON, help="kept in the router's record")
-    parser.add_argument(
-        "--timeout", type=_seconds, default=60.0, metavar="TIME",
-        help="how long it is tried; 1m by default",
-    )  # fmt: skip
+    add_duration(parser, "--timeout", "how long it is tried; 1m by default")
+    parser.set_defaults(timeout=_DEFAULT_TIMEOUT_SECONDS)
     add_router_options(parser)
 
 
@@ -73,10 +72,3 @@ def _done(found: TrafficSplit, now: TrafficSplit | None, *, wrote: bool) -> str:
 
 def _complain(text: str) -> None:
     print(f"not yet: {text}", file=sys.stderr, flush=True)
-
-
-def _seconds(text: str) -> float:
-    try:
-        return native_seconds(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {NATIVE_DURATION}") from None

@@ -53,11 +53,6 @@ class ReleaseOperator(BaseOperator):
 
     operator_extra_links = (ReleaseRecordLink(),)
 
-    # What a default_args of the user's may not change: a release that waits for an earlier run's
-    # task, or whose way back is cut short, would leave traffic where nobody judges it.
-    depends_on_past = False
-    wait_for_downstream = False
-
     def hold(self, spec: RolloutSpec) -> None:
         """Take the spec; called by each task's `__init__`.
 
@@ -65,6 +60,8 @@ class ReleaseOperator(BaseOperator):
         a task that has one, and a rollout has two dozen tasks.
         """
         self.spec = spec
+        # What a default_args of the user's may not change: a release that waits for an earlier
+        # run's task would leave traffic where nobody judges it.
         self.depends_on_past = False
         self.wait_for_downstream = False
         self._events: list[record.Event] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from airflow.sdk import Context
@@ -87,11 +88,9 @@ class PrepareReleaseOperator(ReleaseOperator):
         except RolloutError as error:
             self.tell(context, f"not opened: {error}")
             raise
-        attempt = record.Attempt(
-            token=attempt.token,
-            canary=attempt.canary,
+        attempt = replace(
+            attempt,
             stable=move.split.stable if move.split else None,
-            opened_at=attempt.opened_at,
             interval_seconds=interval,
             dispersion=dispersion,
         )
