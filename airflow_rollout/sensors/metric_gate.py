@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
@@ -18,6 +19,12 @@ from airflow_rollout.spec.model import RolloutSpec
 __all__ = ["MetricGateSensor"]
 
 _TRIGGER = "airflow_rollout.triggers.gate.GateTrigger"
+
+
+@lru_cache(maxsize=16)
+def _described(spec: RolloutSpec) -> dict[str, Any]:
+    """Return the spec for the trigger, one for all gates of a file: Airflow only reads it."""
+    return spec.to_builtins()
 
 
 class MetricGateSensor(BaseSensorOperator):
@@ -63,7 +70,7 @@ class MetricGateSensor(BaseSensorOperator):
 
     def _trigger_kwargs(self) -> dict[str, Any]:
         return {
-            "spec": self.spec.to_builtins(),
+            "spec": _described(self.spec),
             "step_id": self.step_id,
             "promote_task_id": self.promote_task_id,
             "live_seconds": self.live_seconds,
