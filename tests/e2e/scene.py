@@ -69,10 +69,14 @@ class Scene:
     def given_stable(self, version: str) -> None:
         """Make a version stable as its first release would, without an Airflow run."""
         self.given_version(version)
-        asyncio.run(self._make_stable(Arm(version=version, target=self.urls[version])))
-        self._wait(lambda: self.lab.live_weight(self.service) == 0, "stable version at Traefik")
+        self.given_arm(version)
         with _lab_lock:
             self.lab.start_load(self.service, rate=60.0)
+
+    def given_arm(self, version: str) -> None:
+        """Send all traffic to a version that runs."""
+        asyncio.run(self._make_stable(Arm(version=version, target=self.urls[version])))
+        self._wait(lambda: self.lab.live_weight(self.service) == 0, "stable version at Traefik")
 
     def stop_version(self, version: str) -> None:
         with _lab_lock:
@@ -110,6 +114,7 @@ class Scene:
         self._wait(
             lambda: self.api.task_states(run.dag_id, run.run_id).get(task_id) in states,
             f"{task_id} of {run.run_id} in {states}",
+            run,
         )
 
     def wait_for_judging(self, run: DagRun, step_id: str) -> None:
@@ -120,7 +125,7 @@ class Scene:
             gates = record.gates if record else []
             return any(gate.step_id == step_id and gate.judgement.metrics for gate in gates)
 
-        self._wait(judged, f"a judgement of {step_id}")
+        self._wait(judged, f"judgement of {step_id}", run)
 
     # --- then ---
 
@@ -138,11 +143,22 @@ class Scene:
 
     # --- how ---
 
-    def _wait(self, done: Callable[[], bool], what: str) -> None:
+    def _wait(self, done: Callable[[], bool], what: str, run: DagRun | None = None) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
         while not done():
-            assert time.monotonic() < end, f"{self.service}: no {what}"
+            if time.monotonic() > end:
+                raise AssertionError(f"{self.service}: no {what}; {self._stands(run)}")
             time.sleep(_POLL_SECONDS)
+
+    def _stands(self, run: DagRun | None) -> str:
+        """Say how things stand, for whoever reads why a scene got stuck."""
+        if run is None:
+            return f"split {self.split()}"
+        record = read_record(self.api, run.dag_id, run.run_id)
+        told = [f"{it.task}: {it.text}" for it in record.timeline] if record else []
+        said = [gate.judgement.reason for gate in record.gates] if record else []
+        states = self.api.task_states(run.dag_id, run.run_id)
+        return f"tasks {states}, told {told}, judged {said}, split {self.split()}"
 
     def spec(self) -> RolloutSpec:
         bindings = Bindings(

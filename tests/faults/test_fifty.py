@@ -1,0 +1,111 @@
+"""Fifty releases of fifty services at once, and all of them abort at once."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fault_scene import FaultScene
+from scene import Released
+from versions import Load, Version
+
+from airflow_rollout.demo.lab import Lab
+from airflow_rollout.release import ReleaseState
+
+pytestmark = pytest.mark.e2e
+
+SERVICES = tuple(f"fifty-{number:02d}" for number in range(1, 51))
+
+_DAGS = Path(__file__).parent / "dags_of_fifty"
+
+# Two processor cores bear it beside fifty releases.
+_REQUESTS_A_SECOND_EACH = 3.0
+
+# Promised for each of fifty that end together; a single one takes a quarter of that.
+_SAFE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fifty:
+    """What came of all of them, by service."""
+
+    ended: dict[str, Released]
+    reached: dict[str, list[float]]
+    failed_requests: int
+
+    def verdict_at(self, service: str) -> float:
+        """Return when a service's gate decided (seconds since the epoch)."""
+        stop = self.ended[service].record.gates[-1].stop
+        assert stop is not None, f"the gate of {service} did not stop its release itself"
+        return stop.decided_at
+
+
+@pytest.fixture(scope="module")
+def fifty(
+    tmp_path_factory: pytest.TempPathFactory, need_binary: Callable[[str], object]
+) -> Iterator[Fifty]:
+    need_binary("traefik")
+    dags = tmp_path_factory.mktemp("fifty") / "dags"
+    shutil.copytree(_DAGS, dags)
+    # Fifty runs ask for a second task slot at the same time; more would only share two cores.
+    settings = {"core": {"parallelism": 6}, "rollout": {"live_seconds": 10}}
+    with (
+        Version("v1") as stable,
+        Version("v2") as canary,
+        Lab(SERVICES, dags=dags, settings=settings) as lab,
+    ):
+        for service in SERVICES:
+            lab.airflow.wait_for_dag(service)
+        with Load([lab.user_url(it) for it in SERVICES], rate=_REQUESTS_A_SECOND_EACH) as load:
+            yield _play(lab, stable, canary, load)
+
+
+def _play(lab: Lab, stable: Version, canary: Version, load: Load) -> Fifty:
+    scenes = [FaultScene(lab, service) for service in SERVICES]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for scene in scenes:
+            scene.urls = {"v1": stable.url, "v2": canary.url}
+        list(pool.map(lambda scene: scene.given_arm("v1"), scenes))
+        failed_before = load.failed
+        runs = list(pool.map(lambda scene: scene.start("v2"), scenes))
+        list(pool.map(lambda it: it[0].wait_for_judging(it[1], "step_01"),
+                      zip(scenes, runs, strict=True)))  # fmt: skip
+        canary.is_healthy = False
+        ended = list(pool.map(lambda it: it[0].over(it[1]), zip(scenes, runs, strict=True)))
+        time.sleep(1.0)
+    return Fifty(
+        ended=dict(zip(SERVICES, ended, strict=True)),
+        reached={service: canary.asked(service) for service in SERVICES},
+        failed_requests=load.failed - failed_before,
+    )
+
+
+def test_fifty_gates_stop_their_releases_themselves(fifty: Fifty) -> None:
+    for service, ended in fifty.ended.items():
+        assert ended.split.state is ReleaseState.SEALED, service
+        assert ended.split.weight == 0, service
+        assert ended.run.state == "failed", service
+        assert "v2" in ended.record.reason or "answer" in ended.record.reason, service
+
+
+def test_fifty_gates_decide_at_once(fifty: Fifty) -> None:
+    verdicts = sorted(fifty.verdict_at(service) for service in SERVICES)
+    # Else each of them would have the machine for itself, and the next test would show little.
+    assert verdicts[-1] - verdicts[0] < 10.0
+
+
+def test_no_canary_is_reached_later_than_two_seconds_after_its_verdict(fifty: Fifty) -> None:
+    late = {
+        service: max(fifty.reached[service]) - fifty.verdict_at(service) for service in SERVICES
+    }
+    print("verdict -> last canary request, s:", sorted(round(it, 2) for it in late.values()))
+    assert max(late.values()) <= _SAFE_SECONDS, late
+
+
+def test_users_of_fifty_services_lose_nothing(fifty: Fifty) -> None:
+    assert fifty.failed_requests == 0
