@@ -35,6 +35,7 @@ __all__ = [
     "Stop",
     "assemble",
     "events_piece",
+    "find_end",
     "from_piece",
     "stopping_verdict",
     "to_piece",
@@ -143,12 +144,16 @@ class GatePiece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How an attempt ended, from the task that ended it."""
+    """How an attempt ended, from the task that ended it.
+
+    `told` says that everybody who wanted to know has been told, or given up.
+    """
 
     epoch: str
     outcome: Outcome
     reason: str
     at: float
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +221,7 @@ def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | Non
     timeline.sort(key=lambda event: event.at)
     if attempt is None and not timeline:
         return None
-    end = _end([it for it in _all(pieces, Key.END, End) if _belongs(it.epoch, it.at, attempt)])
+    end = find_end(pieces)
     return ReleaseRecord(
         schema=SCHEMA,
         dag_id=dag_id,
@@ -232,6 +237,12 @@ def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | Non
         gates=gates,
         timeline=timeline,
     )
+
+
+def find_end(pieces: Pieces) -> End | None:
+    """Return how the attempt ended, None while nobody has said so."""
+    attempt = _first(pieces, Key.ATTEMPT, Attempt)
+    return _end([it for it in _all(pieces, Key.END, End) if _belongs(it.epoch, it.at, attempt)])
 
 
 def _all(pieces: Pieces, key: Key, kind: type[T]) -> Iterable[T]:

@@ -21,8 +21,7 @@ from airflow_rollout.errors import (
 )
 from airflow_rollout.hooks.links import ReleaseRecordLink, release_url
 from airflow_rollout.late import record
-from airflow_rollout.operators.news import News
-from airflow_rollout.release import Outcome
+from airflow_rollout.operators.news import TIMEOUT_SECONDS, send
 from airflow_rollout.spec.model import RolloutSpec
 
 __all__ = ["ReleaseOperator", "owner_of", "run_async"]
@@ -80,23 +79,48 @@ class ReleaseOperator(BaseOperator):
         context["ti"].xcom_push(key=key.value, value=record.to_piece(piece))
 
     def send_news(
-        self,
-        context: Context,
-        outcome: Outcome,
-        reason: str,
-        on_event: Mapping[str, Sequence[BaseNotifier]],
+        self, context: Context, end: record.End, on_event: Mapping[str, Sequence[BaseNotifier]]
     ) -> None:
-        """Tell people how the release ended; only after everything that makes it so is done."""
-        if not on_event.get(outcome.value):
+        """Tell people how the release ended; only after everything that makes it so is done.
+
+        Another try of the task does not tell them again. One whose worker died while it told them
+        does: better twice than never.
+        """
+        notifiers = on_event.get(end.outcome.value)
+        if not notifiers:
             return
         run = context["dag_run"]
-        facts = {
-            "rollout": self.spec.name,
-            "namespace": self.spec.namespace,
-            "run_id": run.run_id,
-            "url": release_url(run.dag_id, run.run_id),
-        }
-        News(on_event, lambda text: self.tell(context, text)).send(context, outcome, reason, facts)
+        # Survives a try, and a clear, which is a new attempt.
+        said = f"news of {end.outcome} in attempt {run.clear_number}"
+        lines = self._remembered(context, said)
+        if lines is None:
+            release = {
+                "outcome": end.outcome.value,
+                "reason": end.reason,
+                "rollout": self.spec.name,
+                "namespace": self.spec.namespace,
+                "run_id": run.run_id,
+                "url": release_url(run.dag_id, run.run_id),
+            }
+            lines = send(notifiers, context, release, timeout_seconds=TIMEOUT_SECONDS)
+            self._remember(context, said, lines)
+        for line in lines:
+            self.tell(context, line, epoch=end.epoch)
+        self.push(context, record.Key.END, replace(end, told=True))
+
+    def _remembered(self, context: Context, key: str) -> list[str] | None:
+        try:
+            found = context["task_state_store"].get(key)
+        except Exception:
+            self.log.exception("could not ask whether an earlier try has told")
+            return None
+        return [str(line) for line in found] if isinstance(found, list) else None
+
+    def _remember(self, context: Context, key: str, lines: list[str]) -> None:
+        try:
+            context["task_state_store"].set(key, list(lines))
+        except Exception:
+            self.log.exception("another try of this task would tell again")
 
     def pull(self, context: Context, task_id: str, key: record.Key, kind: type[T]) -> T | None:
         """Return another task's piece, None if it has none that can be read."""

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_rollout.hooks.moves import Move
 from airflow_rollout.late import record
 from airflow_rollout.operators.causes import Cause, collect_pieces, task_states
-from airflow_rollout.operators.rollback import WayBackOperator
+from airflow_rollout.operators.rollback import WayBackOperator, is_sealed
 from airflow_rollout.release import Outcome, ReleaseState
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -43,6 +43,8 @@ class EnsureSafeOperator(WayBackOperator):
         move = self.go_back(context, reason)
         if move.wrote:
             self.end(context, move, Cause(outcome=Outcome.ABORTED, reason=reason))
+        else:
+            self._end_for_others(context, move)
         closed = self._close(context)
         if move.wrote:
             raise AirflowFailException(f"{reason}: all traffic was put back on stable")
@@ -50,6 +52,20 @@ class EnsureSafeOperator(WayBackOperator):
             raise AirflowFailException(
                 f"{self.released_task_id} is marked, but this release was not promoted"
             )
+
+    def _end_for_others(self, context: Context, move: Move) -> None:
+        """Say how the release ended where who ended it did not get so far.
+
+        A gate that stopped it leaves that to `rollback`, which may have been marked, or have died.
+        """
+        split = move.split
+        if not is_sealed(split, self.release_owner(context)):
+            return
+        before = self.ended_before(context)
+        if before is None or before.outcome is Outcome.FAILED_TO_ROLL_BACK:
+            self.end(context, move, Cause(outcome=Outcome.ROLLED_BACK, reason=split.reason))
+        elif not before.told:
+            self.send_news(context, before, self.on_event)
 
     def _promoted(self, context: Context, move: Move, closed: record.ReleaseRecord | None) -> bool:
         split = move.split

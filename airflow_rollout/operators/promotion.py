@@ -54,7 +54,7 @@ class PromoteCanaryOperator(ReleaseOperator):
         end = record.End(epoch=epoch, outcome=Outcome.PROMOTED, reason=reason, at=time.time())
         self.push(context, record.Key.END, end)
         self.tell(context, f"{reason} (not seen yet: {doubt})" if doubt else reason, epoch=epoch)
-        self.send_news(context, Outcome.PROMOTED, reason, self.on_event)
+        self.send_news(context, end, self.on_event)
 
     async def _promote(self, attempt: record.Attempt) -> tuple[Move, str]:
         async with open_systems(self.spec, airflow_connections()) as systems:

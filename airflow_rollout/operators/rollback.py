@@ -17,15 +17,18 @@ from airflow_rollout.hooks.systems import open_systems
 from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
-from airflow_rollout.operators.causes import Cause, find_cause
+from airflow_rollout.operators.causes import Cause, collect_pieces, find_cause, task_states
 from airflow_rollout.operators.news import OnEvent, check_on_event
 from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describe
 from airflow_rollout.spec.model import RolloutSpec
 
-__all__ = ["RollbackOperator", "WayBackOperator"]
+__all__ = ["RollbackOperator", "WayBackOperator", "is_sealed"]
 
 # How long the way back is tried before the run ends as failed_to_roll_back.
 DEADLINE_SECONDS = 3600.0
+
+# Tasks whose pieces tell whether a release of this attempt has ended, by the last part of their id.
+_ENDING = ("prepare", "promotion", "rollback")
 
 # How long it is tried before anything else is asked.
 _FIRST_SECONDS = 5.0
@@ -94,7 +97,7 @@ class WayBackOperator(ReleaseOperator):
                 epoch="", outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message, at=time.time()
             )
             self.push(context, record.Key.END, end)
-            self.send_news(context, Outcome.FAILED_TO_ROLL_BACK, message, self.on_event)
+            self._tell_people(context, end)
             raise AirflowFailException(message) from error
 
     def _never_opened(self, context: Context) -> bool:
@@ -122,7 +125,7 @@ class WayBackOperator(ReleaseOperator):
 
         move = await persist(once, seconds=seconds, on_error=self._complain)
         split = move.split
-        mine = _is_sealed(split, owner) and split.reason == reason
+        mine = is_sealed(split, owner) and split.reason == reason
         return replace(move, wrote=move.wrote or mine)
 
     def _complain(self, text: str) -> None:
@@ -131,7 +134,7 @@ class WayBackOperator(ReleaseOperator):
     def end(self, context: Context, move: Move, cause: Cause) -> None:
         """Record how this attempt ended."""
         split = move.split
-        epoch = split.token.epoch if _is_sealed(split, self.release_owner(context)) else ""
+        epoch = split.token.epoch if is_sealed(split, self.release_owner(context)) else ""
         end = record.End(epoch=epoch, outcome=cause.outcome, reason=cause.reason, at=time.time())
         self.push(context, record.Key.END, end)
         outcome = cause.outcome.replace("_", " ")
@@ -142,7 +145,24 @@ class WayBackOperator(ReleaseOperator):
         else:
             text = f"{outcome}: confirmed, all traffic is on stable"
         self.tell(context, text, epoch=epoch)
-        self.send_news(context, cause.outcome, cause.reason, self.on_event)
+        self._tell_people(context, end)
+
+    def ended_before(self, context: Context) -> record.End | None:
+        """Return how another task of this attempt has ended the release, None if none has."""
+        try:
+            ids = [it for it in self.told_by if it.rpartition(".")[2] in _ENDING]
+            return record.find_end(collect_pieces(context, ids, task_states(context)))
+        except Exception:
+            self.log.exception("could not ask whether the release has been ended")
+            return None
+
+    def _tell_people(self, context: Context, end: record.End) -> None:
+        """Send the news, unless another task of this attempt has sent the same."""
+        if not self.on_event.get(end.outcome.value):
+            return
+        before = self.ended_before(context)
+        if before is None or not before.told or before.outcome is not end.outcome:
+            self.send_news(context, end, self.on_event)
 
 
 class RollbackOperator(WayBackOperator):
@@ -164,7 +184,7 @@ class RollbackOperator(WayBackOperator):
         reason = f"stopped by {self.task_id}"
         move = self.go_back(context, reason)
         split = move.split
-        if _is_sealed(split, self.release_owner(context)) and split.reason not in ("", reason):
+        if is_sealed(split, self.release_owner(context)) and split.reason not in ("", reason):
             # The gate was here first and left its verdict in the record.
             cause = Cause(outcome=Outcome.ROLLED_BACK, reason=split.reason)
         else:
@@ -172,7 +192,7 @@ class RollbackOperator(WayBackOperator):
         self.end(context, move, cause)
 
 
-def _is_sealed(split: TrafficSplit | None, owner: str) -> TypeGuard[TrafficSplit]:
+def is_sealed(split: TrafficSplit | None, owner: str) -> TypeGuard[TrafficSplit]:
     """Say whether a split is a stopped attempt of this owner's."""
     return (
         split is not None

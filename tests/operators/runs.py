@@ -107,9 +107,11 @@ class Run:
             )
         )  # fmt: skip
 
-    def promotion(self) -> None:
+    def promotion(self, **arguments: Any) -> None:
         self.execute(
-            PromoteCanaryOperator(task_id="promotion", spec=self.spec, prepare_task_id="prepare")
+            PromoteCanaryOperator(
+                task_id="promotion", spec=self.spec, prepare_task_id="prepare", **arguments
+            )
         )
 
     def rollback(self, **arguments: Any) -> None:
