@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from airflow_rollout.analysis.parameters import Metric
+from airflow_rollout.analysis.checks import latency_limit
+from airflow_rollout.analysis.parameters import Metric, Semantics
 from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.adapters import make_adapters
@@ -32,6 +33,7 @@ class Systems:
     """One release's router, workload and metric system with the `Send` of each.
 
     :param traffic: how the router knows the service; metric queries are built from it.
+    :param semantics: in which unit the metrics' limits are.
     """
 
     router: Router
@@ -42,6 +44,7 @@ class Systems:
     provider_send: Send
     traffic: TrafficRef
     namespace: str
+    semantics: Semantics = Semantics.NATIVE
 
     async def read_split(self) -> TrafficSplit | None:
         """Return the router's record, None when it knows nothing of the service."""
@@ -84,12 +87,16 @@ class Systems:
             namespace=self.namespace,
             quantile=metric.quantile,
             expression=metric.query,
+            boundary_seconds=self._limit(metric),
         )
         try:
             return await self.provider.read(query, window, send)
         except AdapterError as error:
             transient = isinstance(error, TransientAdapterError)
             return ReadFailure(at=window.end, reason=str(error), transient=transient)
+
+    def _limit(self, metric: Metric) -> float | None:
+        return latency_limit(metric, self.semantics) if metric.quantile is not None else None
 
     async def deploy(self, canary: Arm) -> None:
         """Start the canary; return before it is ready."""
@@ -138,6 +145,7 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
             provider_send=provider_send,
             traffic=spec.traffic,
             namespace=spec.namespace,
+            semantics=spec.judge.semantics,
         )
 
 

@@ -14,10 +14,21 @@ __all__ = ["MetricProvider", "MetricQuery", "Window"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The span a read may look at: never before `start` (this release's first write)."""
+    """The span a read is about, in seconds of the epoch.
+
+    :param start: what lies before it has been read already.
+    :param earliest: the release's opening: a source that answers late, or in long buckets, may look
+        back to it and never further. None: to `start` only.
+    """
 
     start: float
     end: float
+    earliest: float | None = None
+
+    def since(self, seconds: float) -> float:
+        """Return the start of a read that needs `seconds` more than the window has."""
+        earliest = self.start if self.earliest is None else self.earliest
+        return min(self.start, max(earliest, self.start - seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +36,9 @@ class MetricQuery:
     """One question, for both arms at once.
 
     `router`, `service` and `namespace` choose the built-in query set; `expression` overrides it.
+
+    :param boundary_seconds: the limit a latency is held against; a source that counts by limits
+        counts by this one too.
     """
 
     name: str
@@ -34,6 +48,7 @@ class MetricQuery:
     namespace: str
     quantile: float | None = None
     expression: str | None = None
+    boundary_seconds: float | None = None
 
 
 class MetricProvider(Protocol):

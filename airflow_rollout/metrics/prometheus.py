@@ -18,20 +18,27 @@ from typing import Any
 
 from airflow_rollout.analysis.parameters import Question
 from airflow_rollout.analysis.readings import NoData, Reading, Value
-from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError, shorten
+from airflow_rollout.errors import (
+    PermanentAdapterError,
+    SpecError,
+    TransientAdapterError,
+    shorten,
+)
+from airflow_rollout.metrics.answers import read_json
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.metrics.query_sets import query_set
 from airflow_rollout.metrics.raw_samples import ArmsAsked, RawSeries, read_arms
+from airflow_rollout.metrics.source_options import read_source_options
+from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import (
     ConnectionForm,
     HttpRequest,
     HttpResponse,
     Send,
     ask_http,
-    refuse_status,
 )
 
-__all__ = ["CONNECTION", "PrometheusProvider"]
+__all__ = ["CONNECTION", "PrometheusProvider", "make"]
 
 SYSTEM = "prometheus"
 
@@ -44,6 +51,30 @@ _TRANSIENT_TYPES = frozenset({"timeout", "canceled", "unavailable", "internal"})
 
 # What the scraped process says about its age; every Prometheus client library exposes it.
 _PROCESS_START = "process_start_time_seconds"
+
+
+def make(source: MetricSource) -> PrometheusProvider:
+    """Return the provider for a spec's source.
+
+    :raises SpecError: an unknown option, or matchers that would break out of the selector.
+    """
+    options = read_source_options(
+        source,
+        {
+            "arm_label": "the label that tells the arms apart, if Prometheus renamed it",
+            "matchers": 'label matchers added to the built-in queries, like job="traefik"',
+        },
+    )
+    matchers = options.text("matchers").strip().strip(",")
+    if set(matchers) & set("{}[]"):
+        raise SpecError(
+            "not label matchers", path="source.matchers", found=matchers, allowed='a="b", c=~"d.*"'
+        )
+    return PrometheusProvider(
+        matchers=matchers,
+        arm_label=options.text("arm_label") or None,
+        timeout_seconds=options.timeout_seconds,
+    )
 
 
 class PrometheusProvider:
@@ -165,17 +196,13 @@ class PrometheusProvider:
 
 def _answer(response: HttpResponse, query: str) -> tuple[dict[str, Any], str]:
     """Return data and warnings; errors come as a status, or inside an answer with status 200."""
-    try:
-        body = json.loads(response.body)
-    except ValueError:
-        body = None
+    what = f"query {shorten(query)}"
+    body = read_json(response, system=SYSTEM, what=what, words=_words)
     envelope = body if isinstance(body, dict) else {}
-    kind = envelope.get("errorType")
-    words = f"{kind}: {envelope.get('error')}"[:300] if kind else ""
-    refuse_status(response, system=SYSTEM, what=f"query {shorten(query)}", detail=words)
     if envelope.get("status") == "error":
+        kind = envelope.get("errorType")
         error = TransientAdapterError if kind in _TRANSIENT_TYPES else PermanentAdapterError
-        raise error(f"query {shorten(query)}: {words or 'refused without a reason'}", system=SYSTEM)
+        raise error(f"{what}: {_words(body) or 'refused without a reason'}", system=SYSTEM)
     data = envelope.get("data")
     if not isinstance(data, dict):
         raise PermanentAdapterError(
@@ -183,6 +210,12 @@ def _answer(response: HttpResponse, query: str) -> tuple[dict[str, Any], str]:
         )
     warnings = envelope.get("warnings") or []
     return data, f" (warnings: {'; '.join(map(str, warnings))})" if warnings else ""
+
+
+def _words(body: object) -> str:
+    if not isinstance(body, dict) or not body.get("errorType"):
+        return ""
+    return f"{body['errorType']}: {body.get('error')}"[:300]
 
 
 def _raw_series(item: object) -> RawSeries:

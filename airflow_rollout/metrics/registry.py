@@ -1,70 +1,66 @@
-"""Metric systems by name: what `source.provider` may say. No fallback."""
+"""Metric systems by name: what `source.provider` may say. No fallback.
+
+An adapter is the file of its name; it is imported when a spec names it, so that a rollout's file
+pays for one of them only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import Protocol, cast
 
 from airflow_rollout.analysis.parameters import Metric, Question
 from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.base import MetricProvider
-from airflow_rollout.metrics.prometheus import PrometheusProvider
 from airflow_rollout.metrics.query_sets import QUERY_SETS
-from airflow_rollout.metrics.scrape import ScrapeProvider
 from airflow_rollout.spec.model import MetricSource
-from airflow_rollout.spec.options import option_number, read_options
+from airflow_rollout.wire import ConnectionForm
 
-__all__ = ["PROVIDERS", "QUERYABLE", "check_metric", "make_provider"]
-
-ProviderFactory = Callable[[MetricSource], MetricProvider]
-
-
-def _prometheus(source: MetricSource) -> MetricProvider:
-    options = read_options(
-        source.options,
-        allowed={
-            "arm_label": "the label that tells the arms apart, if Prometheus renamed it",
-            "matchers": 'label matchers added to the built-in queries, like job="traefik"',
-            "timeout": "seconds a read may take, 5 if not given",
-        },
-        path="source",
-    )
-    matchers = options.get("matchers", "").strip().strip(",")
-    if set(matchers) & set("{}[]"):
-        raise SpecError(
-            "not label matchers", path="source.matchers", found=matchers, allowed='a="b", c=~"d.*"'
-        )
-    return PrometheusProvider(
-        matchers=matchers,
-        arm_label=options.get("arm_label"),
-        timeout_seconds=_timeout(options),
-    )
+__all__ = [
+    "PROVIDERS",
+    "Asks",
+    "MetricSystem",
+    "check_metric",
+    "connection_form",
+    "make_provider",
+]
 
 
-def _scrape(source: MetricSource) -> MetricProvider:
-    options = read_options(
-        source.options,
-        allowed={
-            "path": "where the page is, /metrics if not given",
-            "timeout": "seconds a read may take, 5 if not given",
-        },
-        path="source",
-    )
-    return ScrapeProvider(path=options.get("path", "/metrics"), timeout_seconds=_timeout(options))
+class Asks(StrEnum):
+    """How a system comes to the built-in questions (share of 5xx, latency)."""
+
+    NOT = "not"
+    ROUTER = "router"  # it holds the router's own metrics: the router needs a query set
+    ITSELF = "itself"  # it has names of its own for requests, whatever the router is
 
 
-def _timeout(options: dict[str, str]) -> float:
-    return option_number(
-        options.get("timeout", "5"), path="source.timeout", minimum=0.1, maximum=120, unit="s"
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSystem:
+    """What a metric system can be asked.
+
+    :param queries: whether it answers queries in its own language.
+    """
+
+    queries: bool = True
+    asks: Asks = Asks.NOT
 
 
-PROVIDERS: dict[str, ProviderFactory] = {
-    "prometheus": _prometheus,
-    "scrape": _scrape,
+PROVIDERS: dict[str, MetricSystem] = {
+    "prometheus": MetricSystem(asks=Asks.ROUTER),
+    "scrape": MetricSystem(queries=False, asks=Asks.ROUTER),
 }
 
-# Those that answer queries in their own language; the others know their built-in questions only.
-QUERYABLE = frozenset({"prometheus"})
+
+class _Adapter(Protocol):
+    """What the file of an adapter exports."""
+
+    CONNECTION: ConnectionForm
+
+    def make(self, source: MetricSource) -> MetricProvider:
+        """Return the provider for a spec's source, its options checked."""
+        ...
 
 
 def check_metric(metric: Metric, *, provider: str, router: str) -> None:
@@ -73,18 +69,25 @@ def check_metric(metric: Metric, *, provider: str, router: str) -> None:
     :raises SpecError: naming the metric and what would work.
     """
     path = f"metrics[{metric.name}]"
+    system = PROVIDERS[provider]
     if metric.query is not None:
-        if provider not in QUERYABLE:
+        if not system.queries:
             raise SpecError(
                 f"{provider} answers no queries",
                 path=f"{path}.query",
                 found=metric.query,
-                allowed=f"provider {' or '.join(sorted(QUERYABLE))}, or a built-in metric",
+                allowed=f"provider {_names(queries=True)}, or a built-in metric",
             )
         return
     if metric.question is Question.VALUE:
         raise SpecError("needs a query", path=path, allowed="a built-in metric, or a query")
-    if router not in QUERY_SETS:
+    if system.asks is Asks.NOT:
+        raise SpecError(
+            f"{provider} knows no built-in metrics",
+            path=path,
+            allowed=f"a query, or provider {_names(queries=False)}",
+        )
+    if system.asks is Asks.ROUTER and router not in QUERY_SETS:
         raise SpecError(
             f"{router} has no built-in queries",
             path=path,
@@ -92,17 +95,34 @@ def check_metric(metric: Metric, *, provider: str, router: str) -> None:
         )
 
 
+def _names(*, queries: bool) -> str:
+    found = [
+        name
+        for name, system in PROVIDERS.items()
+        if (system.queries if queries else system.asks is not Asks.NOT)
+    ]
+    return " or ".join(found)
+
+
 def make_provider(source: MetricSource) -> MetricProvider:
     """Return the metric system a spec names.
 
     :raises SpecError: an unknown provider or option.
     """
-    factory = PROVIDERS.get(source.provider)
-    if factory is None:
+    return _adapter(source.provider).make(source)
+
+
+def connection_form(provider: str) -> ConnectionForm:
+    """Return what connects a metric system.
+
+    :raises SpecError: an unknown provider.
+    """
+    return _adapter(provider).CONNECTION
+
+
+def _adapter(name: str) -> _Adapter:
+    if name not in PROVIDERS:
         raise SpecError(
-            "unknown provider",
-            path="source.provider",
-            found=source.provider,
-            allowed=", ".join(PROVIDERS),
+            "unknown provider", path="source.provider", found=name, allowed=", ".join(PROVIDERS)
         )
-    return factory(source)
+    return cast("_Adapter", import_module(f"airflow_rollout.metrics.{name}"))

@@ -27,9 +27,12 @@ from airflow_rollout.analysis.readings import (
     Reading,
 )
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.metrics.answers import plain_words
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.metrics.counters import boundary, slower_than, whole_count
 from airflow_rollout.metrics.query_sets import QuerySet, query_set
+from airflow_rollout.metrics.source_options import read_source_options
+from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import (
     ConnectionForm,
     HttpRequest,
@@ -42,7 +45,7 @@ from airflow_rollout.wire import (
 if TYPE_CHECKING:
     from prometheus_client.samples import Sample
 
-__all__ = ["CONNECTION", "ScrapeProvider"]
+__all__ = ["CONNECTION", "ScrapeProvider", "make"]
 
 SYSTEM = "scrape"
 
@@ -66,6 +69,17 @@ class _Life:
     born_at: float | None
 
 
+def make(source: MetricSource) -> ScrapeProvider:
+    """Return the provider for a spec's source.
+
+    :raises SpecError: an unknown option.
+    """
+    options = read_source_options(source, {"path": "where the page is, /metrics if not given"})
+    return ScrapeProvider(
+        path=options.text("path", "/metrics"), timeout_seconds=options.timeout_seconds
+    )
+
+
 class ScrapeProvider:
     """Read cumulative counters and histogram buckets of both arms from one page.
 
@@ -83,7 +97,8 @@ class ScrapeProvider:
         """
         rows = _check(query)
         response = await ask_http(send, self._request)
-        refuse_status(response, system=SYSTEM, what=f"GET {self._request.url}")
+        words = "" if response.status < 400 else plain_words(response.body)
+        refuse_status(response, system=SYSTEM, what=f"GET {self._request.url}", detail=words)
         return parse(response, query, rows, at.end)
 
 

@@ -88,7 +88,8 @@ def context_of(step: PlannedStep, start: StepStart) -> StepContext:
 
 def read_window(opened_at: float, last_answer_at: float, now: float) -> Window:
     """Return what a read may look at: since the last answer and a margin, never before the open."""
-    return Window(start=max(opened_at, last_answer_at - _LOOKBACK_SECONDS), end=now)
+    start = max(opened_at, last_answer_at - _LOOKBACK_SECONDS)
+    return Window(start=start, end=now, earliest=opened_at)
 
 
 @dataclass(kw_only=True)

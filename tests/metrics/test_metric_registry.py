@@ -11,7 +11,7 @@ import pytest
 from airflow_rollout.analysis.parameters import Metric, Question
 from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.query_sets import QUERY_SETS
-from airflow_rollout.metrics.registry import PROVIDERS, QUERYABLE, check_metric, make_provider
+from airflow_rollout.metrics.registry import PROVIDERS, check_metric, make_provider
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.traffic.registry import ROUTERS
 
@@ -34,7 +34,7 @@ def test_an_unknown_option_names_the_allowed_ones(name: str) -> None:
 
 
 def test_an_unknown_provider_names_the_known_ones() -> None:
-    with pytest.raises(SpecError, match="prometheus, scrape"):
+    with pytest.raises(SpecError, match=r"prometheus, .*scrape"):
         make_provider(source("promethius"))
 
 
@@ -57,7 +57,7 @@ def test_what_a_provider_can_answer_passes() -> None:
 @pytest.mark.parametrize(
     ("metric", "provider", "router", "words"),
     [
-        (VALUE, "scrape", "traefik_file", "answers no queries.*provider prometheus"),
+        (VALUE, "scrape", "traefik_file", "answers no queries.*provider .*prometheus"),
         (replace(ERRORS, query="up"), "scrape", "traefik_file", "answers no queries"),
         (replace(VALUE, query=None), "prometheus", "traefik_file", "needs a query"),
         (ERRORS, "prometheus", "istio", "no built-in queries.*traefik_file"),
@@ -69,10 +69,6 @@ def test_what_a_provider_can_never_answer_is_refused(
     with pytest.raises(SpecError, match=words) as caught:
         check_metric(metric, provider=provider, router=router)
     assert metric.name in str(caught.value)
-
-
-def test_providers_that_answer_queries_are_providers() -> None:
-    assert set(PROVIDERS) >= QUERYABLE
 
 
 def test_matchers_that_would_break_out_of_the_selector_are_refused() -> None:

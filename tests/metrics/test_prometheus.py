@@ -386,8 +386,8 @@ def test_any_json_ends_in_a_reading_or_an_adapter_error(junk: object) -> None:
         {"status": "success", "data": {"resultType": "vector", "result": [junk]}},
         {"status": "success", "data": {"resultType": "scalar", "result": junk}},
     )
-    for body in bodies:
-        answer = HttpResponse(status=200, body=json.dumps(body).encode())
+    for one in bodies:
+        answer = HttpResponse(status=200, body=json.dumps(one).encode())
         for expression in (None, "x"):
             try:
                 reading = read(Replay(answer, matrix()), expression=expression)

@@ -232,9 +232,9 @@ def test_what_a_page_cannot_answer_is_refused_with_the_way_out() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_end_in_a_reading_or_an_adapter_error(junk: bytes) -> None:
-    for page in (junk, PAGE.encode() + b"traefik_service_requests_total{" + junk):
+    for raw in (junk, PAGE.encode() + b"traefik_service_requests_total{" + junk):
         try:
-            reading = ask(page)
+            reading = ask(raw)
         except AdapterError:
             continue
         assert isinstance(reading, NoData | Cumulative)
