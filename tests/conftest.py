@@ -32,9 +32,14 @@ _AIRFLOW_HOME = tempfile.mkdtemp(prefix="rollout-tests-")
 os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME
 
 
+# Debian keeps the server's programs out of the PATH, a directory for each version.
+_POSTGRES = Path("/usr/lib/postgresql")
+
+
 def find_binary(name: str) -> Path | None:
     """Return a program of the PATH or of this environment, None when there is none."""
-    found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    places = [os.environ.get("PATH", ""), Path(sys.executable).parent, *_POSTGRES.glob("*/bin")]
+    found = shutil.which(name, path=os.pathsep.join(map(str, places)))
     return Path(found) if found else None
 
 
