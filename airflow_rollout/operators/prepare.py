@@ -99,8 +99,22 @@ class PrepareReleaseOperator(ReleaseOperator):
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
 
-    def resume(self, context: Context, event: Any = None) -> None:  # noqa: ARG002
-        """Ask the fence again when it is this release's turn."""
+    def resume(
+        self,
+        context: Context,
+        event: Any = None,  # noqa: ARG002 - Airflow's signature
+        *,
+        busy: str = "",
+        since: float = 0.0,
+    ) -> None:
+        """Ask the fence again when it is this release's turn.
+
+        :param busy: for whom it waited.
+        :param since: from when on, in epoch seconds.
+        """
+        if busy:
+            # The line it began to wait with is gone: this is another process.
+            self.tell(context, f"waited {time.time() - since:.0f} s for its turn: {busy}")
         self.execute(context)
 
     def _wait_for_turn(self, context: Context, busy: ReleaseBusy) -> None:
@@ -114,7 +128,8 @@ class PrepareReleaseOperator(ReleaseOperator):
         self.tell(context, f"waits for its turn: {busy.reason}")
         owner = owner_of(context, self.group)
         trigger = TurnTrigger(spec=self.spec.to_builtins(), owner=owner)
-        self.defer(trigger=trigger, method_name="resume")
+        waits = {"busy": busy.reason, "since": time.time()}
+        self.defer(trigger=trigger, method_name="resume", kwargs=waits)
 
     def _overrides(self) -> tuple[float | None, float | None]:
         for name in self.template_fields:

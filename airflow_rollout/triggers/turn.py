@@ -19,6 +19,10 @@ __all__ = ["TurnTrigger"]
 # A release takes minutes; a second more or less in the queue is nothing.
 _POLL_SECONDS = 5.0
 
+# A router that cannot be read for five minutes is nobody's turn to wait for: `prepare` asks again
+# and says what is wrong.
+_MAX_FAILURES = 60
+
 
 class TurnTrigger(BaseTrigger):
     """Wait until nobody else's release of a service is open.
@@ -40,19 +44,23 @@ class TurnTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event when it is this release's turn; `prepare` then asks the fence again."""
+        """Yield one event when `prepare` should ask the fence again: its turn, or a lost router."""
         spec = RolloutSpec.from_builtins(self.spec)
-        while not await self._is_free(spec):  # noqa: ASYNC110 - the router tells nobody
+        failures = 0
+        while failures < _MAX_FAILURES:
+            try:
+                if await self._is_free(spec):
+                    break
+                failures = 0
+            except AdapterError as error:
+                failures += 1
+                self.log.warning("could not look at the router: %s", error)
             await asyncio.sleep(_POLL_SECONDS)
-        yield TriggerEvent("free")
+        yield TriggerEvent("free" if failures < _MAX_FAILURES else "unreadable")
 
     async def _is_free(self, spec: RolloutSpec) -> bool:
-        try:
-            async with open_systems(spec, airflow_connections()) as systems:
-                found = await systems.read_split()
-        except AdapterError as error:
-            self.log.warning("could not look at the router: %s", error)
-            return False
+        async with open_systems(spec, airflow_connections()) as systems:
+            found = await systems.read_split()
         if found is None or found.state is not ReleaseState.OPEN:
             return True
         self.log.info("waits: %s", describe(found))

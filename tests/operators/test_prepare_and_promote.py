@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from runs import Run
 from airflow_rollout.analysis.readings import NoData, Reading
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.metrics.base import MetricQuery, Window
+from airflow_rollout.operators.prepare import PrepareReleaseOperator
 from airflow_rollout.record import Checkpoint, StepStart, from_piece, to_piece
 from airflow_rollout.release import ReleaseState, Token
 from airflow_rollout.spec.model import OnBusy
@@ -74,6 +76,23 @@ def test_prepare_waits_for_another_open_release(run: Run) -> None:
     assert run.world.router.written == []
     assert "waits for its turn: release shop/other is still open" in run.said("prepare")[0]
     assert "no gate has watched it so far" in run.said("prepare")[0]
+
+
+def test_prepare_says_afterwards_for_whom_it_has_waited(run: Run) -> None:
+    run.world.router.split = open_split(OTHER, weight=30)
+    with pytest.raises(TaskDeferred) as waiting:
+        run.prepare()
+    run.world.router.change(state=ReleaseState.RELEASED, stable=CANARY)
+    task = PrepareReleaseOperator(
+        task_id="prepare", spec=run.spec, version=CANARY.version, target=CANARY.target
+    )
+    context = run.context("prepare")
+    getattr(task, waiting.value.method_name)(
+        context=context, event="free", **(waiting.value.kwargs or {})
+    )
+    waited, opened = run.said("prepare")
+    assert re.match(r"waited \d+ s for its turn: release shop/other is still open", waited)
+    assert "opened for v2" in opened
 
 
 def test_prepare_refuses_at_once_where_the_spec_says_so(run: Run) -> None:

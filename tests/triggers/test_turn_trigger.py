@@ -53,6 +53,31 @@ def test_router_that_cannot_be_read_is_no_turn(world: World) -> None:
     assert run_virtual(play()) == "free"
 
 
+def test_router_that_stays_unreadable_is_left_to_prepare(world: World) -> None:
+    async def play() -> object:
+        world.router.read_fault = AWAY
+        gives_up = asyncio.create_task(first_event(waiting()))
+        await asyncio.sleep(240)
+        assert not gives_up.done()
+        return await gives_up
+
+    assert run_virtual(play()) == "unreadable"
+
+
+def test_router_that_answers_now_and_then_is_waited_for(world: World) -> None:
+    async def play() -> None:
+        turn_comes = asyncio.create_task(first_event(waiting()))
+        for _ in range(10):
+            world.router.read_fault = AWAY
+            await asyncio.sleep(240)
+            world.router.read_fault = None
+            await asyncio.sleep(10)
+        assert not turn_comes.done()
+        turn_comes.cancel()
+
+    run_virtual(play())
+
+
 def test_own_open_release_is_no_reason_to_wait(world: World) -> None:
     world.router.split = open_split(OTHER, weight=30)
     own = TurnTrigger(spec=make_spec().to_builtins(), owner=OTHER.owner)
