@@ -74,6 +74,27 @@ class Judge:
 
     # --- what goes out ---
 
+    @property
+    def evidence(self) -> float:
+        """Return the weighted mean over the acting metrics, an e-process under any dependence."""
+        parts = [(t.weight, t.evidence) for t in self._acting()]
+        tested = [weight * value for weight, value in parts if value is not None]
+        return math.fsum(tested) if tested else 1.0
+
+    def is_due(self, at: float) -> bool:
+        """Say whether `assess` at that time may decide anything; holding on is no decision.
+
+        Saves who replays millions of intervals the sentences nobody reads.
+        """
+        step = self._step
+        over = step.passed or self._is_over()
+        return (
+            (not over and at >= self._schedule.slot(step.next_check))
+            or (not step.passed and at >= self._schedule.deadline)
+            or bool(self._release.probe_fault)
+            or self.evidence >= self._limit
+        )
+
     def assess(self, at: float) -> Judgement:
         """Return what the gate says at `at`; asked twice it says the same.
 
@@ -100,7 +121,7 @@ class Judge:
                 )
                 for track in tracks
             ),
-            evidence=self._evidence(),
+            evidence=self.evidence,
             limit=self._limit,
             failed_checks=self._release.failed_checks,
             failure_limit=self._failure_limit,
@@ -121,12 +142,6 @@ class Judge:
 
     # --- deciding ---
 
-    def _evidence(self) -> float:
-        """Return the weighted mean over the acting metrics, an e-process under any dependence."""
-        parts = [(t.weight, t.evidence) for t in self._acting()]
-        tested = [weight * value for weight, value in parts if value is not None]
-        return math.fsum(tested) if tested else 1.0
-
     def _acting(self) -> list[Track]:
         return [track for track in self._tracks.values() if track.acting]
 
@@ -145,7 +160,7 @@ class Judge:
         if release.probe_fault:
             release.stopped = f"{self._schedule.since(at)}: {release.probe_fault}"
             return
-        evidence = self._evidence()
+        evidence = self.evidence
         if evidence >= self._limit:
             worst = max(self._acting(), key=lambda t: t.weight * (t.evidence or 0.0))
             release.stopped_by = worst.metric.name
@@ -223,7 +238,7 @@ class Judge:
             return self._say_observed(at, looks)
         if self._release.stopped:
             return Verdict.FAIL, True, f"FAIL {self._release.stopped}"
-        evidence = odds(self._evidence(), self._limit)
+        evidence = odds(self.evidence, self._limit)
         if self._step.passed:
             reason = f"PASS {self._schedule.since(at)}: {self._step.passed}; {evidence}"
             return Verdict.PASS, True, reason
@@ -242,7 +257,7 @@ class Judge:
     def _say_observed(
         self, at: float, looks: Mapping[str, CheckResult]
     ) -> tuple[Verdict, bool, str]:
-        tail = odds(self._evidence(), self._limit)
+        tail = odds(self.evidence, self._limit)
         if self._release.stopped:
             tail += f"; would have stopped: FAIL {self._release.stopped}"
         if at >= self._schedule.slot(1):

@@ -142,12 +142,13 @@ class Track:
         if began is not None and interval.start < began + self._warmup:
             self.skipped += 1
             return
+        if self.comparison is not None:
+            # An empty arm says nothing, and yet the clock of late starts moves on.
+            self.comparison.update(interval.canary, interval.stable)
         if interval.canary.requests == 0:
             self.skipped += 1
             return
         self.used += 1
-        if self.comparison is not None and interval.stable.requests:
-            self.comparison.update(interval.canary, interval.stable)
         if self.guardrail is not None:
             bad = self._guarded_bad(interval.canary)
             self.guardrail.update(interval.canary.requests, bad)

@@ -23,6 +23,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("lint", "airflow_rollout.cli.lint", "check rollout files and say what is wrong, and where"),
     ("plan", "airflow_rollout.cli.plan_command", "show a file's steps, times and limits"),
     ("release", "airflow_rollout.cli.release", "start a release, and wait for its end"),
+    ("replay", "airflow_rollout.cli.replay", "judge recorded counts: what, when and why"),
     ("rollback", "airflow_rollout.cli.rollback", "put all traffic on stable, without Airflow"),
     ("status", "airflow_rollout.cli.status", "show what a release did and why"),
 )

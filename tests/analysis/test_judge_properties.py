@@ -137,7 +137,8 @@ def test_failed_checks_never_fall(params, answers):
 def test_without_a_canary_request_nothing_passes(params, answers):
     _, told = run(params, answers)
     assert all(j.verdict is not Verdict.PASS for j in told)
-    assert all(j.evidence == 1.0 for j in told)
+    # Rounding aside: intervals without a canary only move the clock of late starts.
+    assert all(abs(j.evidence - 1.0) < 1e-12 for j in told)
 
 
 @settings(max_examples=40, deadline=None)
