@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fault_scene import FaultScene
 from proxy import Proxy
 
@@ -26,6 +26,9 @@ _PATIENCE_SECONDS = 60.0
 # Far longer than two releases need to come into their first gates and a component to be killed.
 _HOLD = "20s"
 _LONG_HOLD = "30s"
+
+_AN_HOUR_SECONDS = 3600.0
+_OWN_CLOCK = Path(__file__).with_name("own_clock")
 
 Cast = Callable[[str], FaultScene]
 """Gives a scene for a service."""
@@ -137,14 +140,14 @@ def triggerer_stopped(lab: Lab, cast: Cast) -> dict[str, Any]:
 def clock_jumps(lab: Lab, cast: Cast) -> dict[str, Any]:
     """The triggerer's clock jumps forth by an hour in one gate and back in the next one."""
     with movable_clock(lab) as set_clock, pair(cast) as both:
-        set_clock("+1h")
+        set_clock(_AN_HOUR_SECONDS)
         time.sleep(4.0)
         run = both.good_run
         after_jump = both.good.api.task_states(run.dag_id, run.run_id)
         both.turn_bad()
         both.bad.wait_sealed(seconds=_PATIENCE_SECONDS)
         both.good.wait_for_judging(run, "step_full")
-        set_clock("+0h")
+        set_clock(0.0)
         return {**both.ended(), "after_jump": after_jump}
 
 
@@ -169,30 +172,29 @@ def triggerer_never_back(lab: Lab, cast: Cast) -> dict[str, Any]:
 
 
 @contextmanager
-def movable_clock(lab: Lab) -> Iterator[Callable[[str], object]]:
-    """Run the triggerer with a clock that can be set, for example to ``+1h``."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-    if library is None:
-        pytest.skip("libfaketime is not installed: no process can get a clock of its own")
+def movable_clock(lab: Lab) -> Iterator[Callable[[float], None]]:
+    """Run the triggerer with a clock of its own that can be set, in seconds ahead."""
     clock = lab.home / "clock"
-    clock.write_text("+0h")
-    env = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    _start_triggerer_with(lab, env)
+
+    def set_clock(seconds: float) -> None:
+        # In one move: the triggerer must never read half a number.
+        passing = clock.with_suffix(".new")
+        passing.write_text(str(seconds))
+        passing.replace(clock)
+
+    set_clock(0.0)
+    path = os.pathsep.join(filter(None, [str(_OWN_CLOCK), os.environ.get("PYTHONPATH")]))
+    before = dict(lab.airflow.env)
+    _start_triggerer_with(lab, {**before, "OWN_CLOCK_FILE": str(clock), "PYTHONPATH": path})
     try:
-        yield clock.write_text
+        yield set_clock
     finally:
-        for name in env:
-            lab.airflow.env.pop(name)
-        _start_triggerer_with(lab, {})
+        _start_triggerer_with(lab, before)
 
 
 def _start_triggerer_with(lab: Lab, env: dict[str, str]) -> None:
     lab.airflow.kill("triggerer")
+    lab.airflow.env.clear()
     lab.airflow.env.update(env)
     lab.airflow.start("triggerer")
     lab.airflow.wait_ready()
