@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_rollout import __version__
-from airflow_rollout.metrics import prometheus, scrape
+from airflow_rollout.metrics.registry import PROVIDERS, connection_form
 from airflow_rollout.traffic import traefik_file
 from airflow_rollout.wire import ConnectionForm
 
@@ -14,8 +14,7 @@ __all__ = ["CONNECTION_FORMS", "get_provider_info"]
 # Adapter -> what a person fills in to connect it. A form without a hook is another provider's own
 # type, which Airflow knows already.
 CONNECTION_FORMS: dict[str, ConnectionForm] = {
-    "prometheus": prometheus.CONNECTION,
-    "scrape": scrape.CONNECTION,
+    **{name: connection_form(name) for name in PROVIDERS},
     "traefik_file": traefik_file.CONNECTION,
 }
 
@@ -55,11 +54,20 @@ def _form(form: ConnectionForm) -> dict[str, Any]:
             field.name: {
                 "label": field.label,
                 "description": field.description,
-                "schema": {"type": "string" if field.required else ["string", "null"]},
+                "schema": {
+                    "type": "string" if field.required else ["string", "null"],
+                    **({"format": "password"} if field.secret else {}),
+                },
             }
             for field in form.fields
         },
     }
+
+
+def _connection_types() -> list[dict[str, Any]]:
+    """Return one form a type: several adapters may read the same system."""
+    forms = {form.conn_type: form for form in CONNECTION_FORMS.values() if form.hook}
+    return [_form(form) for form in forms.values()]
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -79,7 +87,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operators", _OPERATORS),
         "sensors": _modules("sensors", ("metric_gate", "workload_ready")),
         "triggers": _modules("triggers", ("gate", "ready", "turn")),
-        "connection-types": [_form(form) for form in CONNECTION_FORMS.values() if form.hook],
+        "connection-types": _connection_types(),
         "extra-links": ["airflow_rollout.hooks.links.ReleaseRecordLink"],
         "config": {
             "rollout": {

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 
@@ -117,12 +118,16 @@ Send = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionField:
-    """One field of a connection beyond host, port, login and password; stored in its extra."""
+    """One field of a connection beyond host, port, login and password; stored in its extra.
+
+    :param secret: whether the UI hides what is typed.
+    """
 
     name: str
     label: str
     description: str
     required: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,12 @@ class ConnectionForm:
     :param hidden: standard fields that mean nothing here.
     :param relabelled: standard field -> its name here.
     :param placeholders: field -> an example value.
+    :param addresses: where the system is, the first that is complete; `{host}` is the connection's
+        own address. Empty: that one only.
+    :param headers: header -> its value; `{password}` and `{extra.name}` are filled in, and a header
+        whose value is not given is left out. Sent for this connection type only.
+    :param signing: how requests are signed: empty (not), `aws:<service>` or `google`.
+    :param test_path: what the UI's test button asks for; empty: nothing can be asked for free.
     """
 
     conn_type: str
@@ -144,6 +155,10 @@ class ConnectionForm:
     relabelled: tuple[tuple[str, str], ...] = ()
     placeholders: tuple[tuple[str, str], ...] = ()
     fields: tuple[ConnectionField, ...] = ()
+    addresses: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    signing: str = ""
+    test_path: str = ""
 
 
 async def ask_http(send: Send, request: HttpRequest) -> HttpResponse:
@@ -181,5 +196,13 @@ def _hint(status: int) -> str:
 
 
 def _retry_after(headers: dict[str, str]) -> float | None:
+    """Return how long the system asked to wait: seconds, or a date told by its own clock."""
     text = headers.get("retry-after", "").strip()
-    return float(text) if text.isdigit() else None
+    if text.isdigit():
+        return float(text)
+    try:
+        until, now = (parsedate_to_datetime(one) for one in (text, headers.get("date", "")))
+        return max(0.0, (until - now).total_seconds())
+    # Two dates, one of them without a zone, cannot be subtracted.
+    except (ValueError, TypeError):
+        return None

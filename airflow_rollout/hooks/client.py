@@ -17,6 +17,7 @@ import httpx
 
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.connection import ConnectionInfo
+from airflow_rollout.hooks.signing import Signature
 from airflow_rollout.wire import HttpRequest
 
 __all__ = ["base_url", "make_client", "our_error"]
@@ -104,7 +105,9 @@ def make_client(info: ConnectionInfo | None, *, encrypted: bool) -> httpx.AsyncC
     except OSError as error:
         raise _bad(info, f"names a certificate that cannot be used: {error.strerror}") from None
     headers = _headers(info)
-    auth = (info.login, info.password) if info.login or info.password else None
+    auth: Any = (info.login, info.password) if info.login or info.password else None
+    if info.signing:
+        auth = Signature(info)
     return httpx.AsyncClient(
         base_url=base_url(info),
         auth=auth,

@@ -36,11 +36,17 @@ _MISSING_PAUSES_SECONDS = (0.3, 0.7)
 
 # Headers whose value opens a door, by the words their names are made of.
 _SECRET_WORDS = ("auth", "cookie", "key", "password", "secret", "token")
+# The same of extras. Airflow knows `api_key` and not Datadog's `app_key`.
+_SECRET_EXTRAS = ("_key", "password", "secret", "token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ConnectionInfo:
-    """One connection, as the adapters' transport needs it; its repr shows no secret."""
+    """One connection, as the adapters' transport needs it; its repr shows no secret.
+
+    :param signing: how its requests are signed, empty for not: see `ConnectionForm.signing`.
+    :param cloud: the connection whose credentials sign, None for those of the machine.
+    """
 
     conn_id: str
     conn_type: str = ""
@@ -50,6 +56,8 @@ class ConnectionInfo:
     login: str = ""
     password: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    signing: str = ""
+    cloud: ConnectionInfo | None = None
 
     def __repr__(self) -> str:
         hidden = "***" if self.password else ""
@@ -228,9 +236,12 @@ def _hostname(parts: SplitResult) -> str:
 
 
 async def _mask(info: ConnectionInfo) -> None:
-    """Keep header values out of the logs; Airflow masks the password and named extras itself."""
+    """Keep keys and header values out of the logs; Airflow masks the password and some extras."""
     from airflow.sdk.log import amask_secret
 
+    for name, value in info.extra.items():
+        if isinstance(value, str) and value and any(word in name for word in _SECRET_EXTRAS):
+            await amask_secret(value)
     headers = info.extra.get("headers")
     for name, value in headers.items() if isinstance(headers, dict) else ():
         if any(word in str(name).lower() for word in _SECRET_WORDS):

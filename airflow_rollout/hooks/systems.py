@@ -14,8 +14,10 @@ from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect
+from airflow_rollout.hooks.credentials import connect_source, fill_in
 from airflow_rollout.hooks.transport import open_send, single_flight
 from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
+from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.release import Arm, TrafficSplit
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
 from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Router
@@ -129,8 +131,11 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
     adapters = make_adapters(spec)
     # One after the other: in the triggerer all questions to Airflow share one channel.
     traffic_info = await connect(spec.traffic.conn_id)
-    same = spec.source.conn_id == spec.traffic.conn_id
-    source_info = traffic_info if same else await connect(spec.source.conn_id)
+    form = connection_form(spec.source.provider)
+    if spec.source.conn_id == spec.traffic.conn_id:
+        source_info = fill_in(traffic_info, form)
+    else:
+        source_info = await connect_source(spec.source.conn_id, form, connect)
     async with (
         open_send(traffic_info, system=spec.traffic.router) as router_send,
         open_send(source_info, system=spec.source.provider) as provider_send,

@@ -14,7 +14,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from airflow_rollout.analysis.parameters import Question
 from airflow_rollout.analysis.readings import NoData, Reading, Value
@@ -31,6 +33,7 @@ from airflow_rollout.metrics.raw_samples import ArmsAsked, RawSeries, read_arms
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import (
+    ConnectionField,
     ConnectionForm,
     HttpRequest,
     HttpResponse,
@@ -42,7 +45,33 @@ __all__ = ["CONNECTION", "PrometheusProvider", "make"]
 
 SYSTEM = "prometheus"
 
-CONNECTION = ConnectionForm(conn_type="http", label="HTTP")
+# One type for all that speak its API: Thanos, Mimir, Cortex, VictoriaMetrics, AMP, GMP.
+CONNECTION = ConnectionForm(
+    conn_type="prometheus",
+    label="Prometheus",
+    hook="airflow_rollout.hooks.metric_systems.PrometheusHook",
+    placeholders=(("host", "http://prometheus:9090, with what comes before /api/v1"),),
+    fields=(
+        ConnectionField(
+            name="token", label="Token", secret=True, description="Sent as a bearer token."
+        ),
+        ConnectionField(
+            name="tenant", label="Tenant",
+            description="X-Scope-OrgID of a Mimir, Cortex or Thanos with several tenants.",
+        ),
+        ConnectionField(
+            name="auth", label="Signing",
+            description="aws (Amazon Managed Prometheus) or google (Google Cloud Managed Service).",
+        ),
+        ConnectionField(
+            name="cloud_conn_id", label="Cloud connection",
+            description="Connection whose credentials sign; the machine's own if empty.",
+        ),
+        ConnectionField(name="region", label="Region", description="AWS region of the workspace."),
+    ),
+    headers=(("Authorization", "Bearer {extra.token}"), ("X-Scope-OrgID", "{extra.tenant}")),
+    test_path="/api/v1/query?query=1",
+)  # fmt: skip
 
 _PATH = "/api/v1/query"
 
@@ -62,6 +91,7 @@ def make(source: MetricSource) -> PrometheusProvider:
         source,
         {
             "arm_label": "the label that tells the arms apart, if Prometheus renamed it",
+            "method": "get, or post for those that take nothing else (Google) or long queries",
             "matchers": 'label matchers added to the built-in queries, like job="traefik"',
         },
     )
@@ -73,6 +103,7 @@ def make(source: MetricSource) -> PrometheusProvider:
     return PrometheusProvider(
         matchers=matchers,
         arm_label=options.text("arm_label") or None,
+        method=options.choice("method", ("get", "post")).upper(),
         timeout_seconds=options.timeout_seconds,
     )
 
@@ -84,12 +115,19 @@ class PrometheusProvider:
         twice or several of them, for example ``job="traefik"``.
     :param arm_label: name of the label that tells the arms apart where Prometheus renamed it
         (`exported_service` when a target has a `service` label of its own).
+    :param method: GET, or POST for those that take nothing else.
     :param timeout_seconds: how long one request may take.
     """
 
     def __init__(
-        self, *, matchers: str = "", arm_label: str | None = None, timeout_seconds: float = 5.0
+        self,
+        *,
+        matchers: str = "",
+        arm_label: str | None = None,
+        method: str = "GET",
+        timeout_seconds: float = 5.0,
     ) -> None:
+        self._method = method
         self._matchers = matchers
         self._arm_label = arm_label
         self._timeout_seconds = timeout_seconds
@@ -111,10 +149,10 @@ class PrometheusProvider:
             return NoData(at=at.end, reason="the window is still empty")
         asked = self._asked(query)
         selector = self._selector(asked)
-        found = await self._series(f"{selector}[{milliseconds}ms]", end, send)
+        found, warnings = await self._series(f"{selector}[{milliseconds}ms]", end, send)
         if not found:
             reason = f"no sample of the router in {milliseconds / 1000:g} s: is it scraped?"
-            return NoData(at=at.end, reason=reason)
+            return NoData(at=at.end, reason=f"{reason}{warnings}")
         starts = await self._starts(found, milliseconds, end, send)
         return read_arms(found, starts, asked)
 
@@ -173,15 +211,16 @@ class PrometheusProvider:
             return []
         values = json.dumps("|".join(re.escape(instance) for instance in instances))
         query = f"{_PROCESS_START}{{instance=~{values}}}[{milliseconds}ms]"
-        return await self._series(query, at, send)
+        starts, _ = await self._series(query, at, send)
+        return starts
 
-    async def _series(self, query: str, at: float, send: Send) -> list[RawSeries]:
-        data, _ = await self._query(query, at, send)
+    async def _series(self, query: str, at: float, send: Send) -> tuple[list[RawSeries], str]:
+        data, warnings = await self._query(query, at, send)
         if data.get("resultType") != "matrix" or not isinstance(data.get("result"), list):
             raise PermanentAdapterError(
                 "the answer to a range selector is no matrix", system=SYSTEM
             )
-        return [_raw_series(item) for item in data["result"]]
+        return [_raw_series(item) for item in data["result"]], warnings
 
     async def _query(self, query: str, at: float, send: Send) -> tuple[dict[str, Any], str]:
         """Return the answer's data, and its warnings as words to append to a reason."""
@@ -191,6 +230,11 @@ class PrometheusProvider:
             ("timeout", f"{self._timeout_seconds:g}s"),
         )
         request = HttpRequest(url=_PATH, params=params, timeout_seconds=self._timeout_seconds)
+        if self._method == "POST":
+            form = (("content-type", "application/x-www-form-urlencoded"),)
+            request = replace(
+                request, method="POST", params=(), headers=form, body=urlencode(params).encode()
+            )
         return _answer(await ask_http(send, request), query)
 
 
