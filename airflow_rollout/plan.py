@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from airflow_rollout.analysis.parameters import Promote
 from airflow_rollout.spec.model import RolloutSpec, Step
 
 __all__ = [
@@ -69,7 +70,7 @@ def make_plan(spec: RolloutSpec) -> Plan:
     previous, after = 0, 0.0
     for index, step in enumerate(spec.steps, start=1):
         planned.append(_planned(spec, f"step_{index:02d}", step, previous, after))
-        previous, after = step.weight, after + step.hold_seconds
+        previous, after = step.weight, after + _shortest(spec, step)
     full = Step(weight=100, hold_seconds=spec.verify_seconds)
     planned.append(_planned(spec, FULL_STEP_ID, full, previous, after))
     longest_hold = max(step.hold_seconds for step in planned)
@@ -104,6 +105,14 @@ def gate_deadline_seconds(hold: float, failure_limit: int, interval: float) -> f
     hold one interval each, one more interval is slack for the source, one for the last look.
     """
     return hold + (failure_limit + 2) * interval
+
+
+def _shortest(spec: RolloutSpec, step: Step) -> float:
+    """Return how soon a good step may end; the full step has nothing to be compared with."""
+    promotion = spec.judge.promotion
+    if promotion.when is Promote.ON_EVIDENCE:
+        return min(step.hold_seconds, promotion.min_duration_seconds)
+    return step.hold_seconds
 
 
 def _planned(

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_rollout.analysis.parameters import JudgeParams, Metric, Question, Semantics
+from airflow_rollout.analysis.parameters import (
+    JudgeParams,
+    Metric,
+    Promote,
+    Promotion,
+    Question,
+    Semantics,
+)
 from airflow_rollout.plan import FULL_STEP_ID, find_step, gate_deadline_seconds, make_plan
 from airflow_rollout.spec.model import MetricSource, RolloutSpec, Step, TrafficRef, WorkloadRef
 
@@ -61,6 +68,16 @@ def test_a_gate_waits_for_every_allowed_failure_and_two_intervals_more() -> None
     plan = make_plan(_spec([(10, 60.0)]))
     assert [step.deadline_seconds for step in plan.steps] == [110.0, 110.0]
     assert [step.backstop_seconds for step in plan.steps] == [170.0, 170.0]
+
+
+def test_a_step_that_may_end_early_is_planned_at_its_least_duration() -> None:
+    spec = _spec([(10, 30.0), (50, 300.0)], verify=120.0)
+    judge = replace(spec.judge, promotion=Promotion(when=Promote.ON_EVIDENCE))
+    plan = make_plan(replace(spec, judge=judge))
+    # At all traffic there is nothing to be compared with: verify lasts its time.
+    assert [step.rises_after_seconds for step in plan.steps] == [0.0, 30.0, 90.0]
+    assert plan.shortest_seconds == 210.0
+    assert [step.hold_seconds for step in plan.steps] == [30.0, 300.0, 120.0]
 
 
 def test_the_times_of_a_plan_are_those_of_its_worst_step() -> None:

@@ -53,6 +53,8 @@ def check_params(params: JudgeParams) -> None:
         raise ValueError(f"restart_share must lie in [0, 1), found {comparison.restart_share}")
     if comparison.tolerance < 1.0:
         raise ValueError(f"tolerance is an odds ratio from 1, found {comparison.tolerance}")
+    if not 0.0 < params.promotion.beta < 1.0:
+        raise ValueError(f"beta must lie between 0 and 1, found {params.promotion.beta}")
     for metric in params.metrics:
         if metric.window_seconds <= 0.0:
             raise ValueError(f"{metric.name}: window_seconds must be above 0")

@@ -22,6 +22,7 @@ __all__ = [
     "WEIGHTS",
     "Growth",
     "Mixture",
+    "effective_dispersion",
     "log_mgf",
     "log_ratios",
 ]

@@ -16,7 +16,8 @@ from airflow_rollout.analysis.budget import check_params, split_budget
 from airflow_rollout.analysis.checks import CheckResult, look, unanswered
 from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.findings import finding, leading_sentence
-from airflow_rollout.analysis.parameters import JudgeParams, Mode, Semantics
+from airflow_rollout.analysis.parameters import JudgeParams, Mode, Promote, Semantics
+from airflow_rollout.analysis.promotion import as_odds
 from airflow_rollout.analysis.readings import Probe, Reading
 from airflow_rollout.analysis.sentences import duration, odds, plural
 from airflow_rollout.analysis.standing import (
@@ -93,6 +94,7 @@ class Judge:
             or (not step.passed and at >= self._schedule.deadline)
             or bool(self._release.probe_fault)
             or self.evidence >= self._limit
+            or self._may_promote(at)
         )
 
     def assess(self, at: float) -> Judgement:
@@ -101,6 +103,7 @@ class Judge:
         Takes the counted checks that are due by then: one, however late it is asked.
         """
         self._stop_if_proven(at)
+        self._promote_if_shown(at)
         self._check_if_due(at)
         self._stop_if_exhausted(at)
         looks = {name: self._look(track, at) for name, track in self._tracks.items()}
@@ -174,6 +177,40 @@ class Judge:
         release = self._release
         if not release.stopped and release.failed_checks >= self._failure_limit:
             release.stopped = f"{self._schedule.since(at)}: {self._failed_checks_text()}"
+
+    def _promote_if_shown(self, at: float) -> None:
+        """Pass before the hold is over: nothing speaks against the canary, all for it."""
+        if not self._may_promote(at):
+            return
+        results = [self._look(track, at) for track in self._acting()]
+        if all(r.verdict is Verdict.PASS for r in results):
+            self._pass(at, results)
+            if self._step.passed:
+                shown = odds(as_odds(self._promotion()), 1.0 / self._params.promotion.beta)
+                self._step.passed += f"; surely no worse than stable, {shown}"
+
+    def _may_promote(self, at: float) -> bool:
+        """Say whether the numbers allow it; whether the checks do is for `_look` to say."""
+        promotion, acting = self._params.promotion, self._acting()
+        if promotion.when is not Promote.ON_EVIDENCE or self._params.mode is Mode.OBSERVE:
+            return False
+        if self._step.passed or self._is_over():
+            return False
+        if not acting or any(t.promotion is None or not t.asked for t in acting):
+            return False
+        least = min(promotion.min_duration_seconds, self._context.hold_seconds)
+        sample = self._params.min_requests
+        return (
+            self._schedule.elapsed(at) >= least
+            and all(min(t.step_canary.requests, t.step_stable.requests) >= sample for t in acting)
+            and self._promotion() >= -math.log(promotion.beta)
+            and self.evidence <= 1.0
+        )
+
+    def _promotion(self) -> float:
+        """Return the weakest metric's logarithmic evidence: all of them have to be shown."""
+        shown = [t.promotion.log_value for t in self._acting() if t.promotion is not None]
+        return min(shown, default=0.0)
 
     def _check_if_due(self, at: float) -> None:
         step = self._step
@@ -280,6 +317,9 @@ class Judge:
         parts = [f"{self._schedule.since(at)}: {due}"]
         if self._release.failed_checks:
             parts.append(self._failed_checks_text())
+        if any(track.promotion is not None for track in self._acting()):
+            limit = 1.0 / self._params.promotion.beta
+            parts.append(f"no worse than stable: {odds(as_odds(self._promotion()), limit)}")
         missing = self._open_points(looks, only_open=True)
         return "; ".join([*parts, missing] if missing else parts)
 

@@ -8,7 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Comparison", "JudgeParams", "Metric", "Mode", "Question", "Semantics", "Threshold"]
+__all__ = [
+    "Comparison",
+    "JudgeParams",
+    "Margin",
+    "Metric",
+    "Mode",
+    "Promote",
+    "Promotion",
+    "Question",
+    "Semantics",
+    "Threshold",
+]
 
 
 class Mode(StrEnum):
@@ -23,6 +34,13 @@ class Semantics(StrEnum):
 
     FLAGGER = "flagger"
     NATIVE = "native"
+
+
+class Promote(StrEnum):
+    """When a good step ends: as soon as that is shown, or when its hold is over."""
+
+    ON_EVIDENCE = "on_evidence"
+    ON_TIME = "on_time"
 
 
 class Question(StrEnum):
@@ -96,13 +114,41 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Margin:
+    """What still counts as not worse: canary share < multiplier x stable share + absolute."""
+
+    multiplier: float
+    absolute: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """When a step may end before its hold is over.
+
+    :param beta: chance of promoting early a canary that is at the margin, a metric.
+    :param min_duration_seconds: a step is judged at least that long, or its hold if that is
+        shorter: some faults need a minute of load to show.
+    :param errors: margin of error rates; wider than the comparison's tolerance, or a canary could
+        be too good to stop and too bad to promote for ever.
+    :param latency: margin of the share slower than each bucket's boundary.
+    """
+
+    when: Promote = Promote.ON_TIME
+    beta: float = 0.05
+    min_duration_seconds: float = 60.0
+    errors: Margin = Margin(multiplier=1.25, absolute=0.005)
+    latency: Margin = Margin(multiplier=1.5, absolute=0.005)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeParams:
     """Everything the judge needs to know about a release.
 
     :param interval_seconds: time between two counted checks.
     :param failure_limit: failed checks that end the release (the check that reaches it fails it).
     :param alpha: chance of rolling back a healthy release, over all steps, looks and metrics.
-    :param min_requests: canary requests a step needs before it can pass (native).
+    :param min_requests: canary requests a step needs before it can pass (native); to pass before
+        its hold is over it needs as many of stable.
     :param warmup_seconds: time after the first write that is counted but not compared.
     """
 
@@ -114,4 +160,5 @@ class JudgeParams:
     min_requests: int = 0
     warmup_seconds: float = 0.0
     comparison: Comparison = Comparison()
+    promotion: Promotion = Promotion()
     mode: Mode = Mode.ACT

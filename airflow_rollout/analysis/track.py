@@ -9,10 +9,11 @@ from typing import Any
 
 from airflow_rollout.analysis.budget import is_compared, is_guarded
 from airflow_rollout.analysis.counts import Interval, Ledger, add_counts
-from airflow_rollout.analysis.evidence import Growth
+from airflow_rollout.analysis.evidence import Growth, effective_dispersion
 from airflow_rollout.analysis.guardrail import GuardrailProcess
 from airflow_rollout.analysis.histogram import ComparisonProcess, slower_than
-from airflow_rollout.analysis.parameters import JudgeParams, Metric, Mode, Question
+from airflow_rollout.analysis.parameters import JudgeParams, Metric, Mode, Promote, Question
+from airflow_rollout.analysis.promotion import PromotionProcess
 from airflow_rollout.analysis.readings import (
     ArmCounts,
     Cumulative,
@@ -62,6 +63,7 @@ class Track:
         self._warmup = params.warmup_seconds
         self._straddles = False
         self.comparison, self.guardrail = _processes(metric, params, weight)
+        self.promotion = _promotion(metric, params)
 
     @property
     def evidence(self) -> float | None:
@@ -102,6 +104,8 @@ class Track:
         self.step_stable = NOTHING
         self._straddles = self.ledger.observed_from is not None
         self.asked = False
+        if self.promotion is not None:
+            self.promotion.start_anew()
 
     def in_window(self) -> tuple[ArmCounts, ArmCounts]:
         """Return canary and stable in the look-back window."""
@@ -133,9 +137,8 @@ class Track:
 
     def _count(self, interval: Interval) -> None:
         self.window.add(interval)
-        if self._straddles:
-            self._straddles = False
-        else:
+        is_of_step, self._straddles = not self._straddles, False
+        if is_of_step:
             self.step_canary = add_counts(self.step_canary, interval.canary)
             self.step_stable = add_counts(self.step_stable, interval.stable)
         began = self.ledger.observed_from
@@ -149,6 +152,8 @@ class Track:
             self.skipped += 1
             return
         self.used += 1
+        if self.promotion is not None and is_of_step and interval.stable.requests:
+            self.promotion.update(interval.canary, interval.stable)
         if self.guardrail is not None:
             bad = self._guarded_bad(interval.canary)
             self.guardrail.update(interval.canary.requests, bad)
@@ -177,6 +182,7 @@ class Track:
             "skipped": self.skipped,
             "comparison": None if self.comparison is None else self.comparison.state(),
             "guardrail": None if self.guardrail is None else self.guardrail.state(),
+            "promotion": None if self.promotion is None else self.promotion.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -196,6 +202,8 @@ class Track:
             self.comparison.restore(state["comparison"])
         if self.guardrail is not None and state["guardrail"] is not None:
             self.guardrail.restore(state["guardrail"])
+        if self.promotion is not None and state["promotion"] is not None:
+            self.promotion.restore(state["promotion"])
 
 
 def _processes(
@@ -209,6 +217,18 @@ def _processes(
     if not guarded or metric.guardrail is None:
         return comparison, None
     return comparison, GuardrailProcess(metric.guardrail, growth)
+
+
+def _promotion(metric: Metric, params: JudgeParams) -> PromotionProcess | None:
+    wanted = params.promotion.when is Promote.ON_EVIDENCE and metric.mode is Mode.ACT
+    if not wanted or not is_compared(metric, params):
+        return None
+    is_histogram = metric.question is Question.LATENCY
+    return PromotionProcess(
+        params.promotion.latency if is_histogram else params.promotion.errors,
+        dispersion=effective_dispersion(params.comparison),
+        is_histogram=is_histogram,
+    )
 
 
 def _finite(number: float | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_rollout.analysis.parameters import Metric, Mode
+from airflow_rollout.analysis.parameters import Metric, Mode, Promote
 from airflow_rollout.plan import make_plan
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -18,7 +18,7 @@ def dag_doc(spec: RolloutSpec) -> str:
         "One run is one release. Traffic moves to the new version step by step; it is judged at "
         "each step and put back at once when it is worse.",
         "",
-        "| step | traffic on the canary | held at least | given up after |",
+        "| step | traffic on the canary | held | given up after |",
         "| --- | --- | --- | --- |",
     ]
     lines += [
@@ -26,6 +26,13 @@ def dag_doc(spec: RolloutSpec) -> str:
         f"| {step.deadline_seconds:g} s |"
         for step in plan.steps
     ]
+    if spec.judge.promotion.when is Promote.ON_EVIDENCE:
+        least = spec.judge.promotion.min_duration_seconds
+        lines += [
+            "",
+            f"A step ends sooner, after {least:g} s at least, once the canary is surely no worse "
+            "than stable.",
+        ]
     lines += ["", "| question | limit | against the stable version |", "| --- | --- | --- |"]
     lines += [_metric_row(spec, metric) for metric in spec.judge.metrics]
     lines += [

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from airflow_rollout.analysis.parameters import Comparison, JudgeParams, Mode, Semantics
+from airflow_rollout.analysis.parameters import (
+    Comparison,
+    JudgeParams,
+    Mode,
+    Promote,
+    Promotion,
+    Semantics,
+)
 from airflow_rollout.spec.bindings import SHORTEST_EVERY_SECONDS
 from airflow_rollout.spec.context import Context
 from airflow_rollout.spec.durations import NATIVE_DURATION, native_seconds, say_duration
@@ -27,7 +34,7 @@ _DEFAULT_ALPHA = 0.01
 
 _ANALYSIS = (
     "source", "interval", "failure_limit", "alpha", "min_requests", "warmup", "dispersion",
-    "comparison", "mode", "metrics",
+    "comparison", "mode", "metrics", "promote", "min_duration",
 )  # fmt: skip
 _COMPARISON = ("enabled", "tolerance", "min_intervals", "restart_share", "planned_intervals")
 
@@ -79,7 +86,19 @@ def read_judge(
         min_requests=_whole(fields.get("min_requests"), _DEFAULT_MIN_REQUESTS),
         warmup_seconds=_warmup(fields.get("warmup"), context),
         comparison=_comparison(fields, context),
+        promotion=_promotion(fields),
         mode=mode or context.bindings.mode or Mode.ACT,
+    )
+
+
+def _promotion(fields: dict[str, Field]) -> Promotion:
+    """Return when a good step may end: our own files say nothing of time, so proof is enough."""
+    place, shortest = fields.get("promote"), fields.get("min_duration")
+    return Promotion(
+        when=Promote.ON_EVIDENCE if place is None else place.choice(Promote),
+        min_duration_seconds=Promotion().min_duration_seconds
+        if shortest is None
+        else shortest.parsed(native_seconds, NATIVE_DURATION),
     )
 
 

@@ -21,8 +21,8 @@ from airflow_rollout.analysis.evidence import (
 )
 from airflow_rollout.analysis.guardrail import GuardrailProcess, guardrail_ratios
 from airflow_rollout.analysis.histogram import ComparisonProcess
-from airflow_rollout.analysis.non_inferiority import Margin, NonInferiority
-from airflow_rollout.analysis.parameters import Comparison
+from airflow_rollout.analysis.non_inferiority import NonInferiority
+from airflow_rollout.analysis.parameters import Comparison, Margin
 from airflow_rollout.analysis.readings import ArmCounts
 
 PLAIN = Comparison(tolerance=1.0, min_intervals=1, dispersion=1.0)

@@ -12,8 +12,8 @@ import pytest
 
 from airflow_rollout.analysis.evidence import RATIOS, WEIGHTS, Growth, Mixture, log_ratios
 from airflow_rollout.analysis.histogram import ComparisonProcess
-from airflow_rollout.analysis.non_inferiority import Margin, NonInferiority
-from airflow_rollout.analysis.parameters import Comparison
+from airflow_rollout.analysis.non_inferiority import NonInferiority
+from airflow_rollout.analysis.parameters import Comparison, Margin
 from airflow_rollout.analysis.readings import ArmCounts
 
 VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())

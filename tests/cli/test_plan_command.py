@@ -33,7 +33,7 @@ def test_the_table_shows_every_step(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_times_and_limits_are_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     out = _plan(capsys, CHECKOUT)
-    assert "A good release takes at least 17m of traffic." in out
+    assert "A good release takes at least 8m of traffic." in out
     assert "5m20s at most if it fails every counted check" in out
     assert "5m50s at most if nothing can be judged" in out
     assert "6m50s at most if no triggerer runs" in out

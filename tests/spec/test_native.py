@@ -12,6 +12,7 @@ from airflow_rollout.analysis.parameters import (
     Comparison,
     Metric,
     Mode,
+    Promote,
     Question,
     Semantics,
     Threshold,
@@ -215,3 +216,13 @@ def test_the_file_wins_over_the_call(read: Read, rollout: Make, bound: Bindings)
     )  # fmt: skip
     text = rollout({"spec.analysis.dispersion": 1, "spec.analysis.mode": "act"})
     assert read(text, bindings=said) == read(text, bindings=Bindings())
+
+
+def test_a_good_step_may_end_early_unless_the_file_says_otherwise(
+    read: Read, rollout: Make
+) -> None:
+    promotion = read(rollout()).judge.promotion
+    assert (promotion.when, promotion.min_duration_seconds) == (Promote.ON_EVIDENCE, 60.0)
+    changes = {"spec.analysis.promote": "on_time", "spec.analysis.min_duration": "2m"}
+    promotion = read(rollout(changes)).judge.promotion
+    assert (promotion.when, promotion.min_duration_seconds) == (Promote.ON_TIME, 120.0)
