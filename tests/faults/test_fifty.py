@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from fault_scene import FaultScene
+from postgres import PostgresServer
 from scene import Released
 from versions import Load, Version
 
+from airflow_rollout.demo.airflow_settings import Settings
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.release import ReleaseState
 
@@ -47,22 +49,30 @@ class Fifty:
 
 @pytest.fixture(scope="module")
 def fifty(
-    tmp_path_factory: pytest.TempPathFactory, need_binary: Callable[[str], object]
+    tmp_path_factory: pytest.TempPathFactory, need_binary: Callable[[str], Path]
 ) -> Iterator[Fifty]:
     need_binary("traefik")
+    postgres = need_binary("postgres")
     dags = tmp_path_factory.mktemp("fifty") / "dags"
     shutil.copytree(_DAGS, dags)
-    # Fifty runs ask for a second task slot at the same time; more would only share two cores.
-    settings = {"core": {"parallelism": 6}, "rollout": {"live_seconds": 10}}
     with (
+        # Fifty runs at once are more than Airflow can keep in a SQLite.
+        PostgresServer(postgres) as database,
         Version("v1") as stable,
         Version("v2") as canary,
-        Lab(SERVICES, dags=dags, settings=settings) as lab,
+        Lab(SERVICES, dags=dags, settings=_settings(database)) as lab,
     ):
         for service in SERVICES:
             lab.airflow.wait_for_dag(service)
         with Load([lab.user_url(it) for it in SERVICES], rate=_REQUESTS_A_SECOND_EACH) as load:
             yield _play(lab, stable, canary, load)
+
+
+def _settings(database: PostgresServer) -> Settings:
+    return {
+        "rollout": {"live_seconds": 10},
+        "database": {"sql_alchemy_conn": database.url},
+    }
 
 
 def _play(lab: Lab, stable: Version, canary: Version, load: Load) -> Fifty:
@@ -72,7 +82,6 @@ def _play(lab: Lab, stable: Version, canary: Version, load: Load) -> Fifty:
             scene.urls = {"v1": stable.url, "v2": canary.url}
         list(pool.map(lambda scene: scene.given_arm("v1"), scenes))
     failed_before = load.failed
-    # One after the other: more questions at a time are more than a SQLite takes.
     runs = [(scene, scene.start("v2")) for scene in scenes]
     for scene, run in runs:
         scene.wait_for_judging(run, "step_01")
