@@ -64,7 +64,8 @@ def _without_source(scene: FaultScene, fault: Fault) -> dict[str, Any]:
     scene.proxies["source"].break_with(fault)
     ended = scene.over(run)
     scene.proxies["source"].mend()
-    return {"ended": ended, "reached": scene.reached_after_verdict(ended, "v2")}
+    reached = scene.reached_after_verdict(ended, "v2")
+    return {"ended": ended, "reached": reached, "exposed": scene.exposed_seconds(ended, "v2")}
 
 
 def router_cut(scene: FaultScene) -> dict[str, Any]:
@@ -80,7 +81,11 @@ def router_cut(scene: FaultScene) -> dict[str, Any]:
         scene.proxies["router"].mend()
         ended = scene.over(run)
         reached = scene.reached_after_verdict(ended, "v2", "v2-broken")
-    return {"ended": ended, "live_after": live_after, "meanwhile": meanwhile, "reached": reached}
+        exposed = scene.exposed_seconds(ended, "v2", "v2-broken")
+    return {
+        "ended": ended, "live_after": live_after, "meanwhile": meanwhile, "reached": reached,
+        "exposed": exposed,
+    }  # fmt: skip
 
 
 def file_immutable(scene: FaultScene) -> dict[str, Any]:
@@ -106,7 +111,10 @@ def canary_gone(scene: FaultScene) -> dict[str, Any]:
     run = scene.given_good("v2")
     scene.kill_version("v2")
     ended = scene.over(run)
-    return {"ended": ended, "failed_after": scene.failures_after_verdict(ended)}
+    return {
+        "ended": ended, "failed_after": scene.failures_after_verdict(ended),
+        "exposed": scene.exposed_seconds(ended, "v2"),
+    }  # fmt: skip
 
 
 def both_gone(scene: FaultScene) -> dict[str, Any]:
@@ -177,7 +185,8 @@ def paused(scene: FaultScene) -> dict[str, Any]:
         scene.api.pause(run.dag_id, is_paused=False)
         ended = scene.over(run)
         reached = scene.reached_after_verdict(ended, "v2", "v2-broken")
-    return {"ended": ended, "states": states, "reached": reached}
+        exposed = scene.exposed_seconds(ended, "v2", "v2-broken")
+    return {"ended": ended, "states": states, "reached": reached, "exposed": exposed}
 
 
 def rolled_back_by_hand(scene: FaultScene) -> dict[str, Any]:

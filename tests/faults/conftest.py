@@ -18,6 +18,9 @@ from fault_lab import FaultLab, fault_lab
 from fault_scene import FaultScene
 from shared import ACTS
 
+# Scene -> what it measured, seconds.
+_measured: dict[str, dict[str, float]] = {}
+
 # Scenes wait far more than they compute, but two cores carry all of their load.
 _AT_ONCE = 4
 
@@ -77,3 +80,23 @@ def played(plays: dict[str, Future[Any]], request: pytest.FixtureRequest) -> dic
     assert mark is not None, "this test names no scene"
     played: dict[str, Any] = plays[mark.args[0]].result()
     return played
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Keep the figures of a scene for the summary."""
+    played = getattr(item, "funcargs", {}).get("played")
+    mark = item.get_closest_marker("scene")
+    if played is not None and mark is not None:
+        found = {name: value for name, value in played.items() if isinstance(value, float)}
+        _measured[mark.args[0]] = found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured; a promise is asserted by its test, the figure is for people."""
+    if not any(_measured.values()):
+        return
+    terminalreporter.section("seconds measured in faults")
+    for name, figures in sorted(_measured.items()):
+        if figures:
+            told = ", ".join(f"{what} {value:.2f}" for what, value in sorted(figures.items()))
+            terminalreporter.line(f"{name}: {told}")

@@ -147,6 +147,13 @@ class FaultScene(Scene):
         assert stop is not None, "the gate did not stop this release itself"
         return self.reached_since(stop.decided_at + _AFTER_VERDICT_SECONDS, *versions)
 
+    def exposed_seconds(self, released: Released, *versions: str) -> float:
+        """Return how long after the verdict users last reached the canary (negative: before)."""
+        stop = released.record.gates[-1].stop
+        assert stop is not None, "the gate did not stop this release itself"
+        sent = [it.sent for it in self.answers() if it.version in versions]
+        return max(sent, default=stop.decided_at) - stop.decided_at
+
     def reached_since(self, since: float, *versions: str) -> int:
         """Count answers of these versions to requests that were sent since then."""
         time.sleep(1.0)  # let some requests be sent: none of them may reach it

@@ -54,7 +54,11 @@ class Pair:
         bad, good = self.bad.over(self.bad_run), self.good.over(self.good_run)
         versions = (self.version, f"{self.version}-broken")
         reached = self.bad.reached_after_verdict(bad, *versions)
-        return {"good": good, "bad": bad, "reached": reached, "version": self.version}
+        exposed = self.bad.exposed_seconds(bad, *versions)
+        return {
+            "good": good, "bad": bad, "reached": reached, "exposed": exposed,
+            "version": self.version,
+        }  # fmt: skip
 
 
 @contextmanager
