@@ -20,12 +20,15 @@ class RecordWatch:
     """Read the record again and again; a context manager.
 
     What must not be seen: an epoch that was sealed and then is open, raised or released.
+
+    :param owner: whose seal `sealed_at` tells of; the record may still be an earlier release's.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, owner: str) -> None:
         self.violations: list[str] = []
         self.sealed_at: float | None = None
         self._file = file
+        self._owner = owner
         self._sealed: set[str] = set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -54,7 +57,8 @@ class RecordWatch:
         if split.state is ReleaseState.SEALED and split.weight == 0:
             if epoch not in self._sealed:
                 self._sealed.add(epoch)
-                self.sealed_at = time.time()
+                if split.token.owner == self._owner:
+                    self.sealed_at = time.time()
         elif epoch in self._sealed:
             self.violations.append(f"sealed, then {split.weight} % and {split.state}")
 

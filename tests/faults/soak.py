@@ -194,7 +194,8 @@ def _play(scene: FaultScene, schedule: Schedule) -> list[str]:
     """Play one schedule and return what must not have happened."""
     version, stable = f"v{schedule.number}", _stable_of(scene)
     scene.given_version(version, error_rate=0.5 if schedule.is_bad else 0.0)
-    with RecordWatch(scene.file) as watch:
+    run_id = f"release-{version}"
+    with RecordWatch(scene.file, owner=f"{scene.dag_id}/{run_id}") as watch:
         began = time.monotonic()
         run = _started(scene, version)
         for at, name, seconds in schedule.faults:
@@ -203,6 +204,11 @@ def _play(scene: FaultScene, schedule: Schedule) -> list[str]:
             with contextlib.suppress(Exception):
                 FAULTS[name](scene, version, seconds)
         _patiently(lambda: scene.wait_for_task(run, "ensure_safe", "failed", "success"))
+        done = _patiently(lambda: scene.api.wait(run.dag_id, run_id, timeout_seconds=_AWAY_SECONDS))
+        split = scene.split()
+        assert split is not None
+        if split.token.owner != f"{scene.dag_id}/{run_id}":
+            return _only((f"never opened, but the run is {done.state}", done.state != "failed"))
         ended = _patiently(lambda: scene.ended(run))
     found = [*watch.violations, *_wrong_end(scene, schedule, ended, stable)]
     if watch.sealed_at is not None:
@@ -232,8 +238,6 @@ def _stable_of(scene: FaultScene) -> str:
 
 def _wrong_end(scene: FaultScene, schedule: Schedule, ended: Released, stable: str) -> list[str]:
     split, run = ended.split, ended.run
-    if split.token.owner != f"{run.dag_id}/{run.run_id}":
-        return [] if run.state == "failed" else [f"never opened, but the run is {run.state}"]
     if split.state is ReleaseState.RELEASED:
         clicked = any(name == "gate marked success" for _, name, _ in schedule.faults)
         return _only(
