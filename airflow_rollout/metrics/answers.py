@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError, shorten
 from airflow_rollout.wire import HttpResponse, refuse_status
 
-__all__ = ["finite", "items", "plain_words", "read_json"]
+__all__ = ["finite", "items", "plain_words", "read_json", "understanding"]
 
 # Enough of a system's own words to know what it means, short enough for one line of a log.
 LONGEST_WORDS = 300
@@ -44,6 +45,23 @@ def read_json(
         "address right?",
         system=system,
     )
+
+
+@contextmanager
+def understanding(what: str, *, system: str) -> Iterator[None]:
+    """Let an answer of another shape than the system's own be a `PermanentAdapterError`.
+
+    Around the lines that take an answer apart, so that they need not ask at each step.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise PermanentAdapterError(
+            f"{what}: not an answer of {system}'s ({type(error).__name__}: {error})"[
+                :LONGEST_WORDS
+            ],
+            system=system,
+        ) from None
 
 
 def _parsed(body: bytes) -> tuple[Any, str]:

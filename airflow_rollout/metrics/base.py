@@ -7,9 +7,10 @@ from typing import Protocol
 
 from airflow_rollout.analysis.parameters import Question
 from airflow_rollout.analysis.readings import Reading
+from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.wire import Send
 
-__all__ = ["MetricProvider", "MetricQuery", "Window"]
+__all__ = ["MetricProvider", "MetricQuery", "Window", "refuse_template"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +61,15 @@ class MetricProvider(Protocol):
     async def read(self, query: MetricQuery, at: Window, send: Send) -> Reading:
         """Return what the system knows about both arms within the window."""
         ...
+
+
+def refuse_template(expression: str, *, system: str) -> str:
+    """Return a query that is one, not a template that nobody has filled in.
+
+    :raises PermanentAdapterError: it still holds `{{`.
+    """
+    if "{{" in expression:
+        raise PermanentAdapterError(
+            f"the query still holds a template: {shorten(expression)}", system=system
+        )
+    return expression

@@ -27,7 +27,7 @@ from airflow_rollout.errors import (
     shorten,
 )
 from airflow_rollout.metrics.answers import read_json
-from airflow_rollout.metrics.base import MetricQuery, Window
+from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
 from airflow_rollout.metrics.query_sets import query_set
 from airflow_rollout.metrics.raw_samples import ArmsAsked, RawSeries, read_arms
 from airflow_rollout.metrics.source_options import read_source_options
@@ -167,10 +167,7 @@ class PrometheusProvider:
         )
 
     async def _value(self, expression: str, at: float, send: Send) -> Reading:
-        if "{{" in expression:
-            raise PermanentAdapterError(
-                f"the query still holds a template: {shorten(expression)}", system=SYSTEM
-            )
+        refuse_template(expression, system=SYSTEM)
         data, warnings = await self._query(expression, at, send)
         kind, result = data.get("resultType"), data.get("result")
         if kind == "scalar":
