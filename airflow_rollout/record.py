@@ -37,6 +37,7 @@ __all__ = [
     "events_piece",
     "find_end",
     "from_piece",
+    "schema_fault",
     "stopping_verdict",
     "to_piece",
 ]
@@ -208,6 +209,21 @@ def from_piece(data: object, kind: type[T]) -> T | None:
         return msgspec.convert({k: v for k, v in data.items() if k != "schema"}, kind)
     except msgspec.ValidationError:
         return None
+
+
+def schema_fault(data: object) -> str:
+    """Return what keeps this version from reading a piece; empty if nothing does, or it is none.
+
+    Whoever goes on with what another task left asks this first: a release whose package was
+    changed under it ends with that reason, not with that of a task that never ran.
+    """
+    schema = data.get("schema", SCHEMA) if isinstance(data, dict) else SCHEMA
+    if schema == SCHEMA:
+        return ""
+    return (
+        f"has schema {schema!r}, this version of airflow_rollout reads {SCHEMA}: "
+        "the package was changed in mid-release"
+    )
 
 
 def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | None:

@@ -123,8 +123,15 @@ class ReleaseOperator(BaseOperator):
             self.log.exception("another try of this task would tell again")
 
     def pull(self, context: Context, task_id: str, key: record.Key, kind: type[T]) -> T | None:
-        """Return another task's piece, None if it has none that can be read."""
-        return record.from_piece(context["ti"].xcom_pull(task_ids=task_id, key=key.value), kind)
+        """Return another task's piece, None if it has none that can be read.
+
+        :raises PermanentAdapterError: the piece is of another schema.
+        """
+        piece = context["ti"].xcom_pull(task_ids=task_id, key=key.value)
+        fault = record.schema_fault(piece)
+        if fault:
+            raise PermanentAdapterError(f"the {key} piece of {task_id} {fault}", system="record")
+        return record.from_piece(piece, kind)
 
     def attempt(self, context: Context, prepare_task_id: str) -> record.Attempt:
         """Return what `prepare` opened in this run, in the name of the spec this task has.
@@ -132,9 +139,11 @@ class ReleaseOperator(BaseOperator):
         The fence compares its digest with the one in the router's record: a DAG file that was
         changed in mid-release gives later tasks another spec than the one that was begun.
 
-        :raises AirflowFailException: it opened nothing, for example because it was marked success.
+        :raises AirflowFailException: it opened nothing, for example because it was marked success;
+            or another version of this package did.
         """
-        attempt = self.pull(context, prepare_task_id, record.Key.ATTEMPT, record.Attempt)
+        with self.telling(context, "going on with this release", ""):
+            attempt = self.pull(context, prepare_task_id, record.Key.ATTEMPT, record.Attempt)
         if attempt is None:
             text = f"{prepare_task_id} opened no release in this run"
             self.tell(context, text)

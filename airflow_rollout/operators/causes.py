@@ -103,6 +103,9 @@ def explain(spec: RolloutSpec, failed: list[str], pieces: record.Pieces, *, now:
     words = _last_words(failed, told.timeline if told else [])
     if words:
         return Cause(outcome=Outcome.ROLLED_BACK, reason=words)
+    fault = _schema_fault(failed, pieces)
+    if fault:
+        return Cause(outcome=Outcome.ROLLED_BACK, reason=fault)
     gate = next((task for task in failed if task.endswith(".gate")), None)
     if gate is None:
         names = ", ".join(failed) or "a task"
@@ -118,6 +121,16 @@ def explain(spec: RolloutSpec, failed: list[str], pieces: record.Pieces, *, now:
 def _last_words(failed: list[str], timeline: list[record.Event]) -> str:
     words = [event for event in timeline if event.task in failed]
     return f"{words[-1].task}: {words[-1].text}" if words else ""
+
+
+def _schema_fault(failed: list[str], pieces: record.Pieces) -> str:
+    """Return that what a failed task left cannot be read, and so neither why it failed."""
+    for task in failed:
+        for key, piece in pieces.get(task, {}).items():
+            fault = record.schema_fault(piece)
+            if fault:
+                return f"the {key} piece of {task} {fault}"
+    return ""
 
 
 def _ran_out(spec: RolloutSpec, gate: str, pieces: record.Pieces, now: float) -> bool:

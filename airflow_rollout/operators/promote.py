@@ -56,8 +56,8 @@ class PromoteStepOperator(ReleaseOperator):
         )
         step = find_step(spec, self.step_id)
         epoch = attempt.token.epoch
-        before = self._handed_on(context, epoch)
         with self.telling(context, f"{step.weight} %", epoch):
+            before = self._handed_on(context, epoch)
             start, move = run_async(self._raise(spec, step, attempt, before))
         self.push(context, record.Key.STEP, start)
         if before.state is None and self.previous_task_ids:

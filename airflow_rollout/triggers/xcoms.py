@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from airflow.sdk.bases.xcom import BaseXCom
 
+from airflow_rollout.errors import PermanentAdapterError
 from airflow_rollout.record import (
     Checkpoint,
     Event,
@@ -15,6 +16,7 @@ from airflow_rollout.record import (
     Key,
     events_piece,
     from_piece,
+    schema_fault,
     to_piece,
 )
 
@@ -55,6 +57,7 @@ async def pull(
     """Return a piece of a task, None if it pushed none or one that cannot be read.
 
     :raises TimeoutError: Airflow did not answer.
+    :raises PermanentAdapterError: the piece is of another schema.
     """
     value = await asyncio.wait_for(
         BaseXCom.aget_one(
@@ -66,6 +69,9 @@ async def pull(
         ),
         timeout_seconds,
     )
+    fault = schema_fault(value)
+    if fault:
+        raise PermanentAdapterError(f"the {key} piece of {ref.task_id} {fault}", system="record")
     return from_piece(value, kind)
 
 

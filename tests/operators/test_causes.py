@@ -114,6 +114,24 @@ _BACKSTOP = find_step(SPEC, "step_01").backstop_seconds
             opened(
                 **{
                     "step_01.promote": started(),
+                    "step_01.gate": {
+                        **gate(Verdict.INCONCLUSIVE, "INCONCLUSIVE so far", ends=False),
+                        Key.EVENTS: {**said("step_01.gate", "why")[Key.EVENTS], "schema": 2},
+                    },
+                }
+            ),
+            Cause(
+                outcome=_BACK,
+                reason="the events piece of step_01.gate has schema 2, this version of "
+                "airflow_rollout reads 1: the package was changed in mid-release",
+            ),
+            id="another version of the package says why",
+        ),
+        pytest.param(
+            ["step_01.gate"],
+            opened(
+                **{
+                    "step_01.promote": started(),
                     "step_01.gate": gate(Verdict.INCONCLUSIVE, "INCONCLUSIVE so far", ends=False),
                 }
             ),

@@ -248,6 +248,21 @@ def test_evidence_of_an_earlier_attempt_is_not_handed_on(run: Run) -> None:
     assert "no evidence was handed on: the judge begins anew" in run.said("step_02.promote")
 
 
+@pytest.mark.parametrize(
+    ("task_id", "key"), [("prepare", "attempt"), ("step_01.gate", "checkpoint")]
+)
+def test_a_release_of_another_version_of_this_package_is_not_gone_on_with(
+    run: Run, task_id: str, key: str
+) -> None:
+    run.prepare()
+    run.promote("step_01")
+    run.xcoms.setdefault(task_id, {})[key] = {"schema": 99}
+    with pytest.raises(AirflowFailException, match=f"the {key} piece of {task_id} has schema 99"):
+        run.promote("step_02", "step_01.gate", "step_01.promote")
+    assert split(run).weight == 10
+    assert "changed in mid-release" in run.said("step_02.promote")[0]
+
+
 def test_a_repeated_promote_finds_its_weight_and_hands_over_again(run: Run) -> None:
     run.prepare()
     run.promote("step_01")
