@@ -20,9 +20,9 @@ from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.watched import who_watches
 from airflow_rollout.release import describe
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "run", "show_at_router"]
 
-_SHOWN, _NOTHING, _USAGE = 0, 1, 2
+_SHOWN, _NOTHING, _USAGE, _UNWATCHED = 0, 1, 2, 3
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,7 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="show what a release did and why",
         description="Show the latest release of a rollout, or the one of a run: the reason "
         "first, then steps, numbers and timeline. With --router: show what the router's record "
-        "says, without Airflow; ROLLOUT is then the rollout's file.",
+        "says, without Airflow; ROLLOUT is then the rollout's file. Exit 3 when a release is open "
+        "there and nobody watches it any more: `airflow-rollout rollback` puts its traffic back.",
     )
     parser.add_argument("rollout", metavar="ROLLOUT", help="the rollout's DAG id, or its file")
     parser.add_argument("--run-id", help="the run to show; the latest one by default")
@@ -42,10 +43,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the record; 1 when there is none. `RolloutError` when nobody tells."""
+    """Print the record; 1 when there is none, 3 when nobody watches it any more.
+
+    :raises RolloutError: nobody tells.
+    """
     if options.router is not None:
         spec = load_for_router(options.rollout, options)
-        return asyncio.run(with_router(spec, options, lambda it: _at_router(it, options.format)))
+        return asyncio.run(
+            with_router(spec, options, lambda it: show_at_router(it, options.format))
+        )
     try:
         api = api_from(options, os.environ)
     except UsageError as error:
@@ -74,19 +80,26 @@ def _latest(api: AirflowApi, rollout: str) -> str:
     return runs[0].run_id if runs else ""
 
 
-async def _at_router(systems: Systems, form: str) -> int:
+async def show_at_router(systems: Systems, form: str) -> int:
+    """Print the router's record as `text` or `json`; return the exit code."""
     split = await systems.read_split()
     if split is None:
         print("the router has no record of this service", file=sys.stderr)
         return _NOTHING
     live = await systems.live_weight()
-    watched = await who_watches(systems, split)
+    watch = await who_watches(systems, split)
+    ended = _UNWATCHED if watch.is_lost else _SHOWN
     if form == "json":
-        data = {"split": msgspec.to_builtins(split), "live_weight": live, "watched": watched}
+        data = {
+            "split": msgspec.to_builtins(split),
+            "live_weight": live,
+            "watched": watch.text,
+            "is_lost": watch.is_lost,
+        }
         print(json.dumps(data))
-        return _SHOWN
+        return ended
     print(f"record: {describe(split)}")
     print(f"served: {'unknown' if live is None else f'{live} % on the canary'}")
-    if watched:
-        print(f"watch:  {watched}")
-    return _SHOWN
+    if watch.text:
+        print(f"watch:  {watch.text}")
+    return ended

@@ -173,7 +173,7 @@ class PrepareReleaseOperator(ReleaseOperator):
 async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
     """Add whether somebody still watches the other release: if not, a person has to end it."""
     found = await systems.read_split()
-    watched = await who_watches(systems, found) if found is not None else ""
+    watched = (await who_watches(systems, found)).text if found is not None else ""
     reason = f"{busy.reason} ({watched})" if watched else busy.reason
     return ReleaseBusy(reason, found=busy.found, wanted=busy.wanted)
 
