@@ -12,10 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from small_disk import small_disk
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks import files
-from airflow_rollout.hooks.files import WORK_DIRECTORY, read_file, replace_file
+from airflow_rollout.hooks.files import (
+    WORK_DIRECTORY,
+    read_file,
+    read_note,
+    replace_file,
+    write_note,
+)
 from airflow_rollout.wire import FileReplaced
 
 SYSTEM = "s"
@@ -104,6 +111,24 @@ def test_a_write_that_breaks_off_leaves_the_old_file_and_no_rest(tmp_path: Path)
     assert "File too large" in (tmp_path / "error.txt").read_text()
     assert read_file(tmp_path, "a.yaml", system=SYSTEM) == b"1"
     assert [p.name for p in (tmp_path / WORK_DIRECTORY).iterdir()] == ["a.yaml.lock"]
+
+
+def test_a_disk_that_gets_full_in_mid_write_leaves_the_old_file_and_no_rest(
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "disk", kilobytes=64) as disk:
+        replace(disk, b"1", None)
+        write_note(disk, "a.lease", b"old", system=SYSTEM)
+        with pytest.raises(TransientAdapterError, match="No space left"):
+            replace(disk, b"2" * 100_000, b"1")
+        with pytest.raises(TransientAdapterError, match="No space left"):
+            write_note(disk, "a.lease", b"n" * 100_000, system=SYSTEM)
+        assert read_file(disk, "a.yaml", system=SYSTEM) == b"1"
+        assert read_note(disk, "a.lease", system=SYSTEM) == b"old"
+        rest = sorted(it.name for it in (disk / WORK_DIRECTORY).iterdir())
+        assert rest == ["a.lease", "a.yaml.lock"]
+        # What was written of it takes no space away from the next try.
+        assert replace(disk, b"3" * 40_000, b"1").replaced
 
 
 @pytest.mark.parametrize(
