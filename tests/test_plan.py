@@ -92,7 +92,8 @@ def test_the_times_of_a_plan_are_those_of_its_worst_step() -> None:
 
 def test_a_hurried_release_is_planned_with_its_own_interval() -> None:
     spec = _spec([(10, 10.0)], verify=10.0)
-    flagger = replace(spec, judge=replace(spec.judge, semantics=Semantics.FLAGGER))
+    judge = replace(spec.judge, semantics=Semantics.FLAGGER)
+    flagger = replace(spec, dialect="flagger", judge=judge)
     plan = make_plan(flagger.overridden(interval_seconds=5.0, dispersion=None))
     assert [step.hold_seconds for step in plan.steps] == [5.0, 5.0]
     assert plan.counted_checks_seconds == 15.0

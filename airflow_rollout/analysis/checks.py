@@ -1,12 +1,14 @@
-"""What a counted check says about one metric: Flagger's rules, and the native ones.
+"""What a counted check says about one metric: Flagger's rules, Argo's, and the native ones.
 
 A check looks at numbers that are there; it keeps no counter of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
+from airflow_rollout.analysis.argo import Measured, measure, meets
 from airflow_rollout.analysis.histogram import quantile, slower_than
 from airflow_rollout.analysis.parameters import JudgeParams, Metric, Question, Semantics, Threshold
 from airflow_rollout.analysis.readings import ArmCounts
@@ -36,13 +38,17 @@ _DEFAULT_QUANTILE = 0.99
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """The answer of one metric to one check, with its sentence and the values it looked at."""
+    """The answer of one metric to one check, with its sentence and the values it looked at.
+
+    `measured` is what it is under Argo's rules.
+    """
 
     verdict: Verdict
     text: str
     canary: float | None = None
     stable: float | None = None
     unit: str = ""
+    measured: Measured | None = None
 
 
 def look(track: Track, params: JudgeParams, *, oldest: float) -> CheckResult:
@@ -63,6 +69,8 @@ def look(track: Track, params: JudgeParams, *, oldest: float) -> CheckResult:
         return _none(track, Verdict.NO_DATA, "the source gave counts, not a value")
     if params.semantics is Semantics.FLAGGER:
         return _look_as_flagger(track)
+    if params.semantics is Semantics.ARGO:
+        return _look_as_argo(track)
     return _look_at_step(track, params)
 
 
@@ -145,6 +153,46 @@ def _whole_ms(seconds: float | None) -> float | None:
     return None if seconds is None else float(int(seconds * 1000.0))
 
 
+# --- Argo Rollouts ---
+
+
+def _look_as_argo(track: Track) -> CheckResult:
+    """Look at the window; without a request in it the value is 0/0, as a query would give it."""
+    canary, stable = track.in_window()
+    metric = track.metric
+    if metric.question is Question.ERRORS:
+        counts = f"canary {canary.bad[0]} of {canary.requests}" if canary.requests else ""
+        value = canary.bad[0] / canary.requests if canary.requests else math.nan
+        other = stable.bad[0] / stable.requests if stable.requests else None
+        return _as_argo(metric, value, "share", counts, other)
+    q = quantile_of(metric)
+    latency = quantile(track.boundaries, canary, q)
+    counts = f"canary {plural(canary.requests, 'request')}" if canary.requests else ""
+    value = math.nan if latency is None else latency
+    return _as_argo(metric, value, "s", counts, quantile(track.boundaries, stable, q))
+
+
+def _as_argo(
+    metric: Metric, value: float, unit: str, counts: str, stable: float | None
+) -> CheckResult:
+    success = None if metric.threshold is None else meets(value, metric.threshold)
+    failure = None
+    if metric.failure is not None:
+        failure = not math.isnan(value) and not meets(value, metric.failure)
+    measured = measure(success, failure)
+    verdicts = {Measured.SUCCESSFUL: Verdict.PASS, Measured.FAILED: Verdict.FAIL}
+    verdict = verdicts.get(measured, Verdict.INCONCLUSIVE)
+    if math.isnan(value):
+        text = f"{metric.name}: no number (no canary request in the window): {measured}"
+        # Nothing unknown counts as success, whatever the conditions say about it.
+        verdict = Verdict.NO_DATA if verdict is Verdict.PASS else verdict
+        return CheckResult(verdict=verdict, text=text, stable=stable, unit=unit, measured=measured)
+    limits = metric.threshold if measured is not Measured.FAILED or success is False else None
+    shown = replace(metric, threshold=limits if limits is not None else metric.failure)
+    result = _against(shown, value, unit, counts, stable=stable)
+    return replace(result, verdict=verdict, measured=measured)
+
+
 # --- native ---
 
 
@@ -199,6 +247,8 @@ def _native_latency(track: Track, canary: ArmCounts, stable: ArmCounts) -> Check
 
 def _look_at_value(track: Track, params: JudgeParams, oldest: float) -> CheckResult:
     value, metric = track.value, track.metric
+    if value is not None and value.canary is None and params.semantics is Semantics.ARGO:
+        return _as_argo(metric, math.nan, "", "", value.stable)
     if value is None or value.canary is None:
         return _none(track, Verdict.NO_DATA, "the answer holds no number for the canary")
     if value.at < oldest:
@@ -211,6 +261,8 @@ def _look_at_value(track: Track, params: JudgeParams, oldest: float) -> CheckRes
         if missing > 0:
             text = f"{plural(missing, 'more canary request')} needed"
             return _none(track, Verdict.INCONCLUSIVE, text)
+    if params.semantics is Semantics.ARGO:
+        return _as_argo(metric, value.canary, _unit(metric, params), "", value.stable)
     return _against(
         metric, _checked(metric, params, value.canary), _unit(metric, params), "",
         stable=value.stable,
@@ -225,13 +277,10 @@ def _checked(metric: Metric, params: JudgeParams, value: float) -> float:
 def _unit(metric: Metric, params: JudgeParams) -> str:
     if metric.question is Question.VALUE:
         return ""
-    units = {
-        (Question.ERRORS, Semantics.FLAGGER): "%",
-        (Question.ERRORS, Semantics.NATIVE): "share",
-        (Question.LATENCY, Semantics.FLAGGER): "ms",
-        (Question.LATENCY, Semantics.NATIVE): "s",
-    }
-    return units[metric.question, params.semantics]
+    is_flagger = params.semantics is Semantics.FLAGGER
+    if metric.question is Question.ERRORS:
+        return "%" if is_flagger else "share"
+    return "ms" if is_flagger else "s"
 
 
 # --- both ---

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_rollout.analysis.budget import check_params, split_budget
 from airflow_rollout.analysis.checks import CheckResult, look, unanswered
+from airflow_rollout.analysis.counted import CountedChecks
 from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.findings import finding, leading_sentence
 from airflow_rollout.analysis.parameters import JudgeParams, Mode, Promote, Semantics
@@ -62,6 +63,7 @@ class Judge:
         self._release = ReleaseStanding()
         if state is not None:
             self._restore(state)
+        self._checks = CountedChecks(params, self._schedule, self._step, self._release)
 
     # --- what comes in ---
 
@@ -87,11 +89,10 @@ class Judge:
 
         Saves who replays millions of intervals the sentences nobody reads.
         """
-        step = self._step
-        over = step.passed or self._is_over()
+        checks = self._checks
         return (
-            (not over and at >= self._schedule.slot(step.next_check))
-            or (not step.passed and at >= self._schedule.deadline)
+            (not checks.is_over and (at >= checks.due_at() or checks.may_pass(at)))
+            or (not self._step.passed and at >= self._schedule.deadline)
             or bool(self._release.probe_fault)
             or self.evidence >= self._limit
             or self._may_promote(at)
@@ -175,8 +176,11 @@ class Judge:
 
     def _stop_if_exhausted(self, at: float) -> None:
         release = self._release
-        if not release.stopped and release.failed_checks >= self._failure_limit:
-            release.stopped = f"{self._schedule.since(at)}: {self._failed_checks_text()}"
+        # Argo's rules limit each metric by itself.
+        is_argo = self._params.semantics is Semantics.ARGO
+        is_exhausted = release.failed_checks >= self._failure_limit and not is_argo
+        if not release.stopped and is_exhausted:
+            release.stopped = f"{self._schedule.since(at)}: {self._checks.failed_text()}"
 
     def _promote_if_shown(self, at: float) -> None:
         """Pass before the hold is over: nothing speaks against the canary, all for it."""
@@ -184,7 +188,7 @@ class Judge:
             return
         results = [self._look(track, at) for track in self._acting()]
         if all(r.verdict is Verdict.PASS for r in results):
-            self._pass(at, results)
+            self._checks.pass_step(at, "; ".join(r.text for r in results))
             if self._step.passed:
                 shown = odds(as_odds(self._promotion()), 1.0 / self._params.promotion.beta)
                 self._step.passed += f"; surely no worse than stable, {shown}"
@@ -194,7 +198,7 @@ class Judge:
         promotion, acting = self._params.promotion, self._acting()
         if promotion.when is not Promote.ON_EVIDENCE or self._params.mode is Mode.OBSERVE:
             return False
-        if self._step.passed or self._is_over():
+        if self._checks.is_over:
             return False
         if not acting or any(t.promotion is None or not t.asked for t in acting):
             return False
@@ -213,60 +217,17 @@ class Judge:
         return min(shown, default=0.0)
 
     def _check_if_due(self, at: float) -> None:
-        step = self._step
-        if step.passed or self._is_over():
+        checks, is_due = self._checks, at >= self._checks.due_at()
+        if checks.is_over or not (is_due or checks.may_pass(at)):
             return
-        if at < self._schedule.slot(step.next_check):
-            return
-        results = [
-            self._look(track, at) if track.asked else unanswered(track) for track in self._acting()
-        ]
-        if self._params.semantics is Semantics.NATIVE:
-            self._native_check(at, results)
-        else:
-            self._flagger_check(at, results)
-
-    def _is_over(self) -> bool:
-        """Say whether no further check counts: stopped, or observed and the time is up."""
-        if self._params.mode is Mode.OBSERVE:
-            return self._step.checks_done > 0
-        return bool(self._release.stopped)
-
-    def _flagger_check(self, at: float, results: list[CheckResult]) -> None:
-        """First metric that does not pass counts; silence counts as much as a bad value."""
-        failing = next((r for r in results if r.verdict is not Verdict.PASS), None)
-        if failing is None:
-            self._pass(at, results)
-        else:
-            self._count_failed(failing)
-        self._move_on(at)
-
-    def _native_check(self, at: float, results: list[CheckResult]) -> None:
-        """Only a measured value counts; while something is missing the step holds on."""
-        failing = next((r for r in results if r.verdict is Verdict.FAIL), None)
-        if failing is not None:
-            self._count_failed(failing)
-            self._move_on(at)
-        elif all(r.verdict is Verdict.PASS for r in results):
-            self._pass(at, results)
-            self._move_on(at)
-
-    def _count_failed(self, failing: CheckResult) -> None:
-        self._release.failed_checks += 1
-        self._release.last_failed = failing.text
-        if failing.verdict is Verdict.FAIL:
-            self._step.measured_bad = failing.text
-
-    def _pass(self, at: float, results: list[CheckResult]) -> None:
-        if at > self._schedule.deadline and self._params.mode is Mode.ACT:
-            return
-        self._step.passed = "; ".join(r.text for r in results) or "nothing is judged at this step"
-
-    def _move_on(self, at: float) -> None:
-        self._step.checks_done += 1
-        self._step.next_check = self._schedule.following(self._step.next_check, at)
-        for track in self._tracks.values():
-            track.asked = False
+        results = {
+            t.metric.name: self._look(t, at) if t.asked else unanswered(t) for t in self._acting()
+        }
+        if is_due and checks.take(at, results):
+            for track in self._tracks.values():
+                track.asked = False
+        if checks.may_pass(at):
+            checks.pass_if_good(at, results)
 
     # --- saying it ---
 
@@ -275,6 +236,8 @@ class Judge:
             return self._say_observed(at, looks)
         if self._release.stopped:
             return Verdict.FAIL, True, f"FAIL {self._release.stopped}"
+        if self._release.unmeasurable:
+            return Verdict.ERROR, True, f"ERROR {self._release.unmeasurable}"
         evidence = odds(self.evidence, self._limit)
         if self._step.passed:
             reason = f"PASS {self._schedule.since(at)}: {self._step.passed}; {evidence}"
@@ -311,12 +274,12 @@ class Judge:
         return max(open_ones, default=Verdict.INCONCLUSIVE)
 
     def _holding(self, at: float, looks: Mapping[str, CheckResult]) -> str:
-        wait = self._schedule.slot(self._step.next_check) - at
+        wait = self._checks.due_at() - at
         what = "next check in" if self._step.checks_done else "first check in"
         due = f"{what} {duration(wait)}" if wait > 0 else "the check is due"
         parts = [f"{self._schedule.since(at)}: {due}"]
         if self._release.failed_checks:
-            parts.append(self._failed_checks_text())
+            parts.append(self._checks.failed_text())
         if any(track.promotion is not None for track in self._acting()):
             limit = 1.0 / self._params.promotion.beta
             parts.append(f"no worse than stable: {odds(as_odds(self._promotion()), limit)}")
@@ -331,13 +294,6 @@ class Judge:
         if still or only_open:
             return "; ".join(still)
         return "; ".join(r.text for r in shown) or "nothing is judged at this step"
-
-    def _failed_checks_text(self) -> str:
-        release = self._release
-        return (
-            f"{release.failed_checks} of {self._failure_limit} checks failed, "
-            f"the last: {release.last_failed}"
-        )
 
     def _how_sure(self, track: Track) -> str:
         phi = effective_dispersion(self._params.comparison)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "ArgoLimits",
     "Comparison",
     "JudgeParams",
     "Margin",
@@ -32,6 +33,7 @@ class Mode(StrEnum):
 class Semantics(StrEnum):
     """Whose rules the checks at each interval follow."""
 
+    ARGO = "argo"
     FLAGGER = "flagger"
     NATIVE = "native"
 
@@ -64,12 +66,33 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArgoLimits:
+    """What Argo Rollouts tolerates of one metric; one more ends it.
+
+    :param failure_limit: failed measurements in the whole release; -1: any number.
+    :param consecutive_error_limit: measurements in a row that could not be made.
+    :param consecutive_success_limit: successes in a row that end the measuring well; 0: none do.
+    :param count: measurements after which the metric is done; 0: it is measured to the end.
+    """
+
+    failure_limit: int = 0
+    inconclusive_limit: int = 0
+    consecutive_error_limit: int = 4
+    consecutive_success_limit: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One question of the gate.
 
     :param name: the user's name for it, unique in the spec.
     :param quantile: for latency, for example 0.99.
     :param threshold: the counted check at each interval (Flagger) or at the end of hold (native).
+    :param failure: under Argo semantics the limits beyond which a measurement failed; one that
+        lies within them and not within `threshold` is inconclusive. None: what misses the
+        threshold failed.
+    :param argo: what is tolerated under Argo semantics.
     :param guardrail: largest share of bad requests the sequential one-arm test accepts (0..1);
         for latency the share slower than `boundary_seconds`. None: no guardrail.
     :param boundary_seconds: for a latency guardrail, the limit X of "P99 <= X".
@@ -83,6 +106,8 @@ class Metric:
     question: Question
     quantile: float | None = None
     threshold: Threshold | None = None
+    failure: Threshold | None = None
+    argo: ArgoLimits = ArgoLimits()
     guardrail: float | None = None
     boundary_seconds: float | None = None
     compare: bool = True
@@ -145,7 +170,8 @@ class JudgeParams:
     """Everything the judge needs to know about a release.
 
     :param interval_seconds: time between two counted checks.
-    :param failure_limit: failed checks that end the release (the check that reaches it fails it).
+    :param failure_limit: failed checks that end the release (the check that reaches it fails it);
+        under Argo semantics each metric has limits of its own instead.
     :param alpha: chance of rolling back a healthy release, over all steps, looks and metrics.
     :param min_requests: canary requests a step needs before it can pass (native); to pass before
         its hold is over it needs as many of stable.

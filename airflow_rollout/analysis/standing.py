@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airflow_rollout.analysis.parameters import JudgeParams, Semantics
 from airflow_rollout.analysis.readings import Probe
@@ -35,7 +35,8 @@ class StepStanding:
     """What belongs to this step alone.
 
     `next_check` is the number of the check slot that is due next, from 1; `passed` is what a
-    passing check saw, `measured_bad` what the last failing one measured.
+    passing check saw, `measured_bad` what the last failing one measured. `next_at` is when Argo's
+    rules measure next, `measured` which metrics they have measured at this weight.
     """
 
     id: str
@@ -43,16 +44,24 @@ class StepStanding:
     checks_done: int = 0
     passed: str = ""
     measured_bad: str = ""
+    next_at: float | None = None
+    measured: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class ReleaseStanding:
-    """What belongs to the whole release; `stopped` is latched, in words."""
+    """What belongs to the whole release; `stopped` is latched, in words.
+
+    `unmeasurable` is latched too: the limit of errors in a row was exceeded. `argo` holds each
+    metric's counters in the order of `ArgoCounters`.
+    """
 
     failed_checks: int = 0
     last_failed: str = ""
     stopped: str = ""
     stopped_by: str = ""
+    unmeasurable: str = ""
+    argo: dict[str, list[int]] = field(default_factory=dict)
     probe_at: float | None = None
     probes_failed: int = 0
     probe_fault: str = ""
@@ -80,15 +89,27 @@ class ReleaseStanding:
 class Schedule:
     """When checks are due and when the gate gives up, in the caller's time."""
 
-    __slots__ = ("_first", "_interval", "_written_at", "deadline")
+    __slots__ = ("_first", "_interval", "_written_at", "deadline", "hold_ends")
 
     def __init__(self, params: JudgeParams, step: StepContext) -> None:
         self._interval = params.interval_seconds
         self._written_at = step.written_at
-        # Flagger checks one interval after the write, native rules once the hold is over.
-        is_native = params.semantics is Semantics.NATIVE
-        self._first = step.hold_seconds if is_native else params.interval_seconds
+        # Flagger checks one interval after the write, native rules once the hold is over; when Argo
+        # measures depends on how the last measurement ended.
+        is_flagger = params.semantics is Semantics.FLAGGER
+        self._first = params.interval_seconds if is_flagger else step.hold_seconds
+        self.hold_ends = step.written_at + step.hold_seconds
         self.deadline = step.written_at + step.deadline_seconds
+
+    @property
+    def interval(self) -> float:
+        """Return the seconds between two checks."""
+        return self._interval
+
+    @property
+    def written_at(self) -> float:
+        """Return when the step's weight was written."""
+        return self._written_at
 
     def slot(self, k: int) -> float:
         """Return when check k is due, k from 1."""

@@ -156,7 +156,8 @@ def _hurried(spec: RolloutSpec, seconds: float) -> RolloutSpec:
             allowed=f"{shortest:g}s to {longest:g}s",
         )
     hurried = replace(spec, judge=replace(spec.judge, interval_seconds=seconds))
-    if spec.judge.semantics is not Semantics.FLAGGER:
+    # A native file may ask for Flagger's counters; its holds are its own all the same.
+    if spec.dialect != Semantics.FLAGGER:
         return hurried
     steps = tuple(replace(step, hold_seconds=seconds) for step in spec.steps)
     return replace(hurried, steps=steps, verify_seconds=seconds)

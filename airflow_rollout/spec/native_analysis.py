@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_rollout.analysis.parameters import (
+    ArgoLimits,
     Comparison,
     JudgeParams,
     Mode,
@@ -20,7 +21,7 @@ from airflow_rollout.spec.model import (
     MetricSource,
 )
 from airflow_rollout.spec.names import option_texts
-from airflow_rollout.spec.native_metrics import read_metrics
+from airflow_rollout.spec.native_metrics import as_checked_by, read_metrics
 from airflow_rollout.spec.shares import SHARE, parse_share
 
 __all__ = ["read_judge", "read_source"]
@@ -35,6 +36,7 @@ _DEFAULT_ALPHA = 0.01
 _ANALYSIS = (
     "source", "interval", "failure_limit", "alpha", "min_requests", "warmup", "dispersion",
     "comparison", "mode", "metrics", "promote", "min_duration",
+    "semantics", "consecutive_error_limit",
 )  # fmt: skip
 _COMPARISON = ("enabled", "tolerance", "min_intervals", "restart_share", "planned_intervals")
 
@@ -77,11 +79,14 @@ def read_judge(
         raise analysis.missing("metrics", "a list such as [{name: http_500_rate, max: 1%}]")
     interval = _interval(fields.get("interval"), every, shortest_hold)
     mode = fields["mode"].choice(Mode) if "mode" in fields else None
+    semantics = _choice(fields, "semantics", Semantics.NATIVE)
+    limits = _argo_limits(fields, semantics)
+    metrics = read_metrics(fields["metrics"], every, context)
     return JudgeParams(
-        semantics=Semantics.NATIVE,
-        metrics=read_metrics(fields["metrics"], every, context),
+        semantics=semantics,
+        metrics=tuple(as_checked_by(semantics, metric, limits) for metric in metrics),
         interval_seconds=interval,
-        failure_limit=_whole(fields.get("failure_limit"), _DEFAULT_FAILURE_LIMIT),
+        failure_limit=_failure_limit(fields.get("failure_limit"), semantics),
         alpha=_alpha(fields.get("alpha")),
         min_requests=_whole(fields.get("min_requests"), _DEFAULT_MIN_REQUESTS),
         warmup_seconds=_warmup(fields.get("warmup"), context),
@@ -91,11 +96,37 @@ def read_judge(
     )
 
 
+def _choice(fields: dict[str, Field], name: str, default: Semantics) -> Semantics:
+    return fields[name].choice(Semantics) if name in fields else default
+
+
+def _failure_limit(place: Field | None, semantics: Semantics) -> int:
+    """Return how many failed checks end a release: Argo tolerates so many, the others do not."""
+    if semantics is Semantics.ARGO:
+        # One more than is tolerated; only the deadline of a gate is made from it.
+        return _whole(place, 0, least=0) + 1
+    return _whole(place, _DEFAULT_FAILURE_LIMIT)
+
+
+def _argo_limits(fields: dict[str, Field], semantics: Semantics) -> ArgoLimits:
+    place = fields.get("consecutive_error_limit")
+    if semantics is not Semantics.ARGO:
+        if place is not None:
+            raise place.error("counts only under Argo's rules", allowed="semantics: argo with it")
+        return ArgoLimits()
+    return ArgoLimits(
+        failure_limit=_whole(fields.get("failure_limit"), 0, least=0),
+        consecutive_error_limit=_whole(place, ArgoLimits().consecutive_error_limit, least=0),
+    )
+
+
 def _promotion(fields: dict[str, Field]) -> Promotion:
     """Return when a good step may end: our own files say nothing of time, so proof is enough."""
     place, shortest = fields.get("promote"), fields.get("min_duration")
+    # Whoever asks for another tool's counters wants its pace too.
+    usual = Promote.ON_TIME if "semantics" in fields else Promote.ON_EVIDENCE
     return Promotion(
-        when=Promote.ON_EVIDENCE if place is None else place.choice(Promote),
+        when=usual if place is None else place.choice(Promote),
         min_duration_seconds=Promotion().min_duration_seconds
         if shortest is None
         else shortest.parsed(native_seconds, NATIVE_DURATION),
@@ -128,12 +159,12 @@ def _interval(place: Field | None, every: float, shortest_hold: float) -> float:
     return seconds
 
 
-def _whole(place: Field | None, default: int) -> int:
+def _whole(place: Field | None, default: int, *, least: int = 1) -> int:
     if place is None:
         return default
     value = place.integer()
-    if value < 1:
-        raise place.error("is too small", found=value, allowed="at least 1")
+    if value < least:
+        raise place.error("is too small", found=value, allowed=f"at least {least}")
     return value
 
 

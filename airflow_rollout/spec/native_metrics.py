@@ -19,7 +19,14 @@ from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 
-from airflow_rollout.analysis.parameters import Metric, Mode, Question, Threshold
+from airflow_rollout.analysis.parameters import (
+    ArgoLimits,
+    Metric,
+    Mode,
+    Question,
+    Semantics,
+    Threshold,
+)
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.budget import share_budget
 from airflow_rollout.spec.context import Context
@@ -27,7 +34,7 @@ from airflow_rollout.spec.durations import NATIVE_DURATION, native_seconds
 from airflow_rollout.spec.fields import Field
 from airflow_rollout.spec.shares import SHARE, complement, parse_share
 
-__all__ = ["METRIC_NAMES", "read_metrics"]
+__all__ = ["METRIC_NAMES", "as_checked_by", "read_metrics"]
 
 _ERROR_RATES = ("http_500_rate", "http_5xx_rate")
 _SUCCESS_RATE = "success_rate"
@@ -69,6 +76,25 @@ def read_metrics(place: Field, every: float, context: Context) -> tuple[Metric, 
         raise place.error("is empty, so nothing could stop a bad release", allowed="a question")
     _check_modes(modes, [metric.name for metric, _, _ in entries], context)
     return share_budget(entries)
+
+
+def as_checked_by(semantics: Semantics, metric: Metric, limits: ArgoLimits) -> Metric:
+    """Return a metric in the units of the rules that check it.
+
+    Flagger checks the share of good answers in percent, and milliseconds.
+    """
+    if semantics is Semantics.ARGO:
+        return replace(metric, argo=limits)
+    threshold = metric.threshold
+    if semantics is not Semantics.FLAGGER or threshold is None or threshold.maximum is None:
+        return metric
+    if metric.question is Question.ERRORS:
+        # Rounded: 100 x (1 - 0.01) must be the 99 that somebody would write.
+        good = round(100.0 * (1.0 - threshold.maximum), 10)
+        return replace(metric, threshold=Threshold(minimum=good))
+    if metric.question is Question.LATENCY:
+        return replace(metric, threshold=Threshold(maximum=1000.0 * threshold.maximum))
+    return metric
 
 
 def _metric(item: Field, fields: dict[str, Field]) -> Metric:

@@ -21,7 +21,7 @@ from judging import (
 )
 
 from airflow_rollout.analysis.judge import Judge
-from airflow_rollout.analysis.parameters import Metric, Mode, Question, Threshold
+from airflow_rollout.analysis.parameters import Comparison, Metric, Mode, Question, Threshold
 from airflow_rollout.analysis.readings import Increments, NoData, ReadFailure, Value
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 
@@ -341,3 +341,17 @@ def test_raw_counters_are_checked_like_counts():
     judgement = one.assess(WRITTEN + 60)
     assert judgement.metrics[0].canary_value == 99.5
     assert judgement.verdict is Verdict.PASS
+
+
+def test_a_hold_longer_than_the_interval_is_checked_all_the_time_and_passes_at_its_end():
+    """Flagger knows no such hold; a native file with Flagger's rule does."""
+    held = step(hold_seconds=180.0, deadline_seconds=600.0)
+    judge = Judge(flagger(comparison=Comparison(enabled=False)), held)
+    told = {}
+    for second in range(1, 181):
+        bad = 1 if second < 60 else 0
+        judge.feed(SUCCESS.name, increments(second, counts(10, bad), counts(90, 0)))
+        told[second] = judge.assess(WRITTEN + second)
+    assert told[60].failed_checks == told[120].failed_checks == 1
+    assert not told[120].ends
+    assert told[180].verdict is Verdict.PASS
