@@ -25,7 +25,8 @@ __all__ = [
     "quoted",
 ]
 
-# Grows when the record changes its shape; an older program refuses a newer record.
+# Grows when the record changes its shape; an older program refuses a newer record. A newer one has
+# to read the older: the way back of a release that is open while it is installed depends on that.
 SCHEMA = 1
 
 
