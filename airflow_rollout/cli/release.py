@@ -15,6 +15,7 @@ from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_options import UsageError, add_airflow_options, api_from
 from airflow_rollout.cli.airflow_session import ApiNotFound
 from airflow_rollout.cli.airflow_values import DagRun
+from airflow_rollout.cli.said import add_duration
 from airflow_rollout.cli.watch import Line, follow
 from airflow_rollout.errors import RolloutError
 from airflow_rollout.record import ReleaseRecord
@@ -49,9 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--run-id", type=_run_id, help="id of the run: asking again with the same id starts nothing"
     )
     parser.add_argument("--wait", action="store_true", help="wait for the end of the release")
-    parser.add_argument(
-        "--timeout", type=_seconds, metavar="DURATION", help="wait no longer; the release goes on"
-    )
+    add_duration(parser, "--timeout", "wait no longer; the release goes on")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     add_airflow_options(parser)
 
@@ -230,13 +229,6 @@ def _interval(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not {NATIVE_DURATION}") from None
     # Whole seconds are what a release may ask for; the API says so to anything else.
     return f"{seconds:.0f}s" if seconds.is_integer() else text
-
-
-def _seconds(text: str) -> float:
-    try:
-        return native_seconds(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {NATIVE_DURATION}") from None
 
 
 def _run_id(text: str) -> str:

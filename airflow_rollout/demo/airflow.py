@@ -11,8 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, Login
@@ -24,6 +23,7 @@ from airflow_rollout.demo.airflow_settings import (
     component_environment,
 )
 from airflow_rollout.demo.loopback import answers
+from airflow_rollout.demo.part import Part
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import Child, LabError, Processes, wait_until
 from airflow_rollout.demo.sessions import members
@@ -48,7 +48,7 @@ _POLL_SECONDS = 0.25
 _FIRST_ANSWER_SECONDS = 30.0
 
 
-class AirflowLab:
+class AirflowLab(Part):
     """Run an Airflow with LocalExecutor in a directory of its own; a context manager.
 
     :param dags: the DAGs folder.
@@ -99,22 +99,10 @@ class AirflowLab:
             self._api = AirflowApi(AirflowSession(self.url, login))
         return self._api
 
-    def __enter__(self) -> Self:
-        try:
-            self.start_all()
-            self.wait_ready()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def come_up(self) -> None:
+        """Start everything and return when it works."""
+        self.start_all()
+        self.wait_ready()
 
     def start_all(self) -> None:
         """Prepare and start the four components."""

@@ -9,8 +9,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.cli.release import new_run_id, release_conf, start_release
@@ -19,6 +17,7 @@ from airflow_rollout.demo.airflow import COMPONENTS, AirflowLab
 from airflow_rollout.demo.airflow_settings import Settings
 from airflow_rollout.demo.answers import Answer, AnswerTail, read_answers
 from airflow_rollout.demo.loopback import answers, read_json
+from airflow_rollout.demo.part import Part
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import LabError, Processes, wait_until
 from airflow_rollout.demo.traefik import TRAEFIK, TraefikLab
@@ -30,7 +29,7 @@ _VERSION_SECONDS = 20.0
 _RELEASE_SECONDS = 300.0
 
 
-class Lab:
+class Lab(Part):
     """Put the parts together for some services; a context manager.
 
     Users reach service `S` at `user_url(S)`. The lab routes that path to the router's service
@@ -89,22 +88,10 @@ class Lab:
         metrics = {"conn_type": "http", "host": self.traefik.api_url}
         return {"traefik_default": json.dumps(router), "traefik_metrics": json.dumps(metrics)}
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-            self.wait_ready()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def come_up(self) -> None:
+        """Start everything and return when it works."""
+        self.start()
+        self.wait_ready()
 
     def start(self) -> None:
         """Start router and Airflow; versions and load are started by name."""

@@ -6,12 +6,11 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import yaml
 
 from airflow_rollout.demo.loopback import answers
+from airflow_rollout.demo.part import Part
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import Child, LabError, Processes, wait_until
 
@@ -41,7 +40,7 @@ def find_traefik() -> Path:
     )
 
 
-class TraefikLab:
+class TraefikLab(Part):
     """Run a Traefik that watches one directory; a context manager.
 
     :param home: gets the static configuration; `home/dynamic` is the watched directory.
@@ -75,22 +74,10 @@ class TraefikLab:
         """Return the running process."""
         return self._processes[TRAEFIK]
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-            self.wait_ready()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def come_up(self) -> None:
+        """Start everything and return when it works."""
+        self.start()
+        self.wait_ready()
 
     def start(self) -> None:
         """Start Traefik, again after `kill`, on the same ports and directory."""
