@@ -213,6 +213,17 @@ def test_failed_way_back_is_told_once_and_then_how_it_was_mended(told: NewsRun) 
     ]  # fmt: skip
 
 
+def test_failed_way_back_of_which_nobody_heard_is_told_by_the_teardown(told: NewsRun) -> None:
+    told.world.router.write_fault = AWAY
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "send", _killed)
+        with pytest.raises(_Killed):
+            told.rollback(deadline_seconds=60.0)
+    with pytest.raises(AirflowFailException):
+        told.ensure_safe(deadline_seconds=60.0)
+    assert [text.partition(":")[0] for text in told.notebook.told] == ["failed_to_roll_back"]
+
+
 def test_cleared_run_tells_of_its_new_attempt(told: NewsRun) -> None:
     gate_stopped(told)
     told.rollback()
