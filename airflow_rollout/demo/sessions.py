@@ -18,8 +18,9 @@ import psutil
 __all__ = ["end_sessions", "members", "signal_sessions"]
 
 _PAUSE_SECONDS = 0.02
-# SIGKILL needs no cooperation; a process that outlives it this long hangs in the kernel.
-_KILL_SECONDS = 5.0
+# SIGKILL needs no cooperation, only a turn on a busy machine; a process that outlives it this long
+# hangs in the kernel.
+_KILL_SECONDS = 20.0
 
 
 def members(sessions: Iterable[int]) -> list[int]:
