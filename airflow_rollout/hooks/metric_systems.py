@@ -18,7 +18,7 @@ from airflow_rollout.metrics.answers import plain_words
 from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.wire import HttpRequest, ask_http, refuse_status
 
-__all__ = ["PrometheusHook"]
+__all__ = ["NewRelicHook", "PrometheusHook"]
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -56,6 +56,15 @@ class _MetricSystemHook(BaseHook):
         words = plain_words(response.body)
         refuse_status(response, system=self.provider, what=f"GET {form.test_path}", detail=words)
         return True, f"{self.hook_name} answers"
+
+
+class NewRelicHook(_MetricSystemHook):
+    """Test a New Relic connection."""
+
+    provider = "newrelic"
+    default_conn_name = "newrelic_default"
+    conn_type = "newrelic"
+    hook_name = "New Relic"
 
 
 class PrometheusHook(_MetricSystemHook):

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError, shorten
@@ -31,7 +31,11 @@ def read_json(
     :raises PermanentAdapterError: any other bad status, or no JSON at all.
     """
     data, fault = _parsed(response.body)
-    said = "" if fault or words is None else words(data)
+    said = ""
+    if words is not None and not fault:
+        # An error of another shape than the system's own still has its status and its text.
+        with suppress(KeyError, IndexError, TypeError, ValueError, AttributeError):
+            said = words(data)
     detail = (said or plain_words(response.body))[:LONGEST_WORDS]
     refuse_status(response, system=system, what=what, detail=detail)
     if not fault:

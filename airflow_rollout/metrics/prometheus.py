@@ -26,7 +26,7 @@ from airflow_rollout.errors import (
     TransientAdapterError,
     shorten,
 )
-from airflow_rollout.metrics.answers import read_json
+from airflow_rollout.metrics.answers import items, read_json
 from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
 from airflow_rollout.metrics.query_sets import query_set
 from airflow_rollout.metrics.raw_samples import ArmsAsked, RawSeries, read_arms
@@ -242,14 +242,14 @@ def _answer(response: HttpResponse, query: str) -> tuple[dict[str, Any], str]:
     envelope = body if isinstance(body, dict) else {}
     if envelope.get("status") == "error":
         kind = envelope.get("errorType")
-        error = TransientAdapterError if kind in _TRANSIENT_TYPES else PermanentAdapterError
+        error = TransientAdapterError if str(kind) in _TRANSIENT_TYPES else PermanentAdapterError
         raise error(f"{what}: {_words(body) or 'refused without a reason'}", system=SYSTEM)
     data = envelope.get("data")
     if not isinstance(data, dict):
         raise PermanentAdapterError(
             f"{_PATH} answers, but not as Prometheus does: is the address right?", system=SYSTEM
         )
-    warnings = envelope.get("warnings") or []
+    warnings = items(envelope, "warnings")
     return data, f" (warnings: {'; '.join(map(str, warnings))})" if warnings else ""
 
 
@@ -266,6 +266,8 @@ def _raw_series(item: object) -> RawSeries:
         values = item["values"]  # type: ignore[index]
     except (KeyError, TypeError, ValueError):
         raise PermanentAdapterError(f"unreadable series {shorten(item)}", system=SYSTEM) from None
+    if not all(isinstance(text, str) for text in (name, *labels.values())):
+        raise PermanentAdapterError(f"labels that are no text {shorten(item)}", system=SYSTEM)
     if not isinstance(values, list) or not values:
         raise PermanentAdapterError(f"series without samples {shorten(item)}", system=SYSTEM)
     return RawSeries(name=name, labels=labels, samples=tuple(_sample(pair) for pair in values))

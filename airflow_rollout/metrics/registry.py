@@ -49,6 +49,7 @@ class MetricSystem:
 
 PROVIDERS: dict[str, MetricSystem] = {
     "datadog": MetricSystem(asks=Asks.ITSELF),
+    "newrelic": MetricSystem(asks=Asks.ITSELF),
     "prometheus": MetricSystem(asks=Asks.ROUTER),
     "scrape": MetricSystem(queries=False, asks=Asks.ROUTER),
 }

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import json
 import socket
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 import pytest
 from contract import EXPECTED, Case, Contract, Outcome, Recorded, Replay, outcome, page, read_with
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from odd_servers import ODD_SERVERS, serving
 
 from airflow_rollout.analysis.readings import Cumulative, Increments, Value
@@ -158,6 +165,58 @@ def _impatient(send: Send) -> Send:
         return await send(request)
 
     return asking
+
+
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4),
+    st.just([]), st.just({}), st.just([[]]), st.just([{}]), st.just({"a": None}),
+)  # fmt: skip
+
+
+def _spots(data: Any, spot: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to every part of a JSON document."""
+    yield spot
+    named = (
+        data if isinstance(data, dict) else dict(enumerate(data if isinstance(data, list) else ()))
+    )
+    for name, child in named.items():
+        yield from _spots(child, (*spot, name))
+
+
+def _with_junk(data: Any, spot: tuple[Any, ...], junk: object) -> Any:
+    if not spot:
+        return junk
+    found = copy.copy(data)
+    found[spot[0]] = _with_junk(data[spot[0]], spot[1:], junk)
+    return found
+
+
+def _recordings(provider: str) -> list[tuple[Recorded, HttpResponse]]:
+    return [
+        (recorded, answer)
+        for recorded in CONTRACTS[provider].cases.values()
+        if isinstance(recorded, Recorded)
+        for answer in recorded.answers
+        if answer.body[:1] in (b"{", b"[")
+    ]
+
+
+@by_provider
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_part_of_an_answer_may_be_anything(provider: str, data: st.DataObject) -> None:
+    recordings = _recordings(provider)
+    if not recordings:
+        return
+    recorded, answer = data.draw(st.sampled_from(recordings))
+    whole = json.loads(answer.body)
+    spot = data.draw(st.sampled_from(list(_spots(whole))))
+    changed = json.dumps(_with_junk(whole, spot, data.draw(JUNK))).encode()
+    answers = [
+        replace(one, body=changed if one is answer else one.body) for one in recorded.answers
+    ]
+    found, words, _ = outcome(CONTRACTS[provider], recorded, Replay(answers))
+    assert found in Outcome, words
 
 
 def test_the_table_says_what_every_case_has_to_end_in() -> None:

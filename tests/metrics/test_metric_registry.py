@@ -20,9 +20,19 @@ def source(provider: str, *options: tuple[str, str]) -> MetricSource:
     return MetricSource(provider=provider, conn_id="c", every_seconds=1.0, options=options)
 
 
+# What a system cannot be asked without.
+NEEDED = {"newrelic": (("account", "1"),)}
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_every_provider_is_made_without_options_and_can_read(name: str) -> None:
-    assert callable(make_provider(source(name)).read)
+def test_every_provider_is_made_with_what_it_needs_and_can_read(name: str) -> None:
+    assert callable(make_provider(source(name, *NEEDED.get(name, ()))).read)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_provider_names_what_it_needs(name: str) -> None:
+    with pytest.raises(SpecError, match=rf"source\.{NEEDED[name][0][0]}: is missing"):
+        make_provider(source(name))
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
