@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
@@ -75,13 +75,16 @@ class PrepareReleaseOperator(ReleaseOperator):
 
     def execute(self, context: Context) -> None:
         """Open the release; what is wrong ends the run before any traffic moves."""
+        self._begin(context)
+
+    def _begin(self, context: Context) -> str:
+        """Open the release and return its epoch; waits or raises where it cannot."""
         try:
             interval, dispersion = self._overrides()
             spec = self.spec.overridden(interval_seconds=interval, dispersion=dispersion)
             attempt, move = run_async(self._open(context, spec))
         except ReleaseBusy as error:
             self._wait_for_turn(context, error)
-            return
         except (PermanentAdapterError, SpecError) as error:
             self.tell(context, f"refused: {error}")
             raise AirflowFailException(str(error)) from error
@@ -98,6 +101,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         self.tell(
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
+        return attempt.token.epoch
 
     def resume(
         self,
@@ -112,12 +116,13 @@ class PrepareReleaseOperator(ReleaseOperator):
         :param busy: for whom it waited.
         :param since: from when on, in epoch seconds.
         """
+        waited = time.time() - since
+        epoch = self._begin(context)
+        # The line that it began to wait with is gone: this is another process.
         if busy:
-            # The line it began to wait with is gone: this is another process.
-            self.tell(context, f"waited {time.time() - since:.0f} s for its turn: {busy}")
-        self.execute(context)
+            self.tell(context, f"had waited {waited:.0f} s for its turn: {busy}", epoch=epoch)
 
-    def _wait_for_turn(self, context: Context, busy: ReleaseBusy) -> None:
+    def _wait_for_turn(self, context: Context, busy: ReleaseBusy) -> NoReturn:
         """Wait in the triggerer until the other release has ended, or refuse at once."""
         if self.spec.on_busy is OnBusy.REFUSE:
             self.tell(context, f"refused: {busy.reason}")

@@ -15,7 +15,7 @@ from airflow_rollout.analysis.readings import NoData, Reading
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.operators.prepare import PrepareReleaseOperator
-from airflow_rollout.record import Checkpoint, StepStart, from_piece, to_piece
+from airflow_rollout.record import Checkpoint, StepStart, assemble, from_piece, to_piece
 from airflow_rollout.release import ReleaseState, Token
 from airflow_rollout.spec.model import OnBusy
 from airflow_rollout.traffic.base import Feature
@@ -90,9 +90,11 @@ def test_prepare_says_afterwards_for_whom_it_has_waited(run: Run) -> None:
     getattr(task, waiting.value.method_name)(
         context=context, event="free", **(waiting.value.kwargs or {})
     )
-    waited, opened = run.said("prepare")
-    assert re.match(r"waited \d+ s for its turn: release shop/other is still open", waited)
+    closed = assemble(run.xcoms, dag_id="shop", run_id="run")
+    assert closed is not None
+    opened, waited = [event.text for event in closed.timeline]
     assert "opened for v2" in opened
+    assert re.match(r"had waited \d+ s for its turn: release shop/other is still open", waited)
 
 
 def test_prepare_refuses_at_once_where_the_spec_says_so(run: Run) -> None:
