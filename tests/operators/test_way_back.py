@@ -312,3 +312,20 @@ def test_each_group_puts_back_its_own_release_only(run: Run) -> None:
     assert split(run).weight == 10
     run.rollback(group="eu")
     assert is_safe(run)
+
+
+# --- two Airflows ---
+
+
+def test_two_airflows_with_the_same_ids_stop_each_other(
+    at_ten: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Run(at_ten.world).install(monkeypatch)
+    other.prepare()
+    assert split(at_ten).weight == 0, "they look like one run that was cleared"
+    with pytest.raises(AirflowFailException, match="earlier attempt of the run"):
+        at_ten.promote("step_02")
+    at_ten.rollback()
+    assert is_safe(at_ten)
+    with pytest.raises(AirflowFailException, match="this attempt was stopped"):
+        other.promote("step_01")
