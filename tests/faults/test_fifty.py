@@ -26,7 +26,7 @@ SERVICES = tuple(f"fifty-{number:02d}" for number in range(1, 51))
 _DAGS = Path(__file__).parent / "dags_of_fifty"
 
 # Two processor cores bear it beside fifty releases.
-_REQUESTS_A_SECOND_EACH = 3.0
+_REQUESTS_A_SECOND_EACH = 2.0
 
 # Promised for each of fifty that end together; a single one takes a quarter of that.
 _SAFE_SECONDS = 2.0
@@ -71,6 +71,8 @@ def fifty(
 def _settings(database: PostgresServer) -> Settings:
     return {
         "rollout": {"live_seconds": 10},
+        # More tasks at a time would take the processors from those who judge.
+        "core": {"parallelism": 3},
         "database": {"sql_alchemy_conn": database.url},
     }
 
@@ -100,7 +102,7 @@ def test_fifty_gates_stop_their_releases_themselves(fifty: Fifty) -> None:
         assert ended.split.state is ReleaseState.SEALED, service
         assert ended.split.weight == 0, service
         assert ended.run.state == "failed", service
-        assert "v2" in ended.record.reason or "answer" in ended.record.reason, service
+        assert "health probes" in ended.record.reason, service
 
 
 def test_fifty_gates_decide_at_once(fifty: Fifty) -> None:

@@ -59,6 +59,9 @@ class _Server(ThreadingHTTPServer):
     # Traefik opens a connection for each service at the same moment.
     request_queue_size = 256
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a router drops connections that it no longer needs."""
+
 
 def _handler(version: Version, name: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):

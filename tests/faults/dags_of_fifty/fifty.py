@@ -14,6 +14,6 @@ for number in range(1, 51):
         workload_options={"health_path": "/healthz"},
         router="traefik_file",
         provider="scrape",
-        every="1s",
+        every="5s",
         dispersion=1,
     )
