@@ -52,6 +52,7 @@ PROVIDERS: dict[str, MetricSystem] = {
     "newrelic": MetricSystem(asks=Asks.ITSELF),
     "prometheus": MetricSystem(asks=Asks.ROUTER),
     "scrape": MetricSystem(queries=False, asks=Asks.ROUTER),
+    "web": MetricSystem(),
 }
 
 

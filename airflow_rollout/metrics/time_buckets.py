@@ -18,6 +18,8 @@ from airflow_rollout.analysis.readings import (
     CounterSeries,
     Cumulative,
     NoData,
+    Reading,
+    Value,
 )
 from airflow_rollout.errors import PermanentAdapterError, SpecError
 from airflow_rollout.metrics.base import MetricQuery, Window
@@ -31,6 +33,7 @@ __all__ = [
     "boundaries_of",
     "count_of",
     "filled_in",
+    "newest",
     "read_buckets",
     "read_seconds",
 ]
@@ -177,3 +180,26 @@ def _lives(
         kept = tuple(min(one, requests) for one in bad)
         point = CounterPoint(at=start + seconds, requests=requests, bad=kept)
         yield CounterSeries(key="buckets", points=(point,), born_at=start + _INSTANT_SECONDS)
+
+
+def newest(points: Iterable[tuple[float, float | None]], *, since: float, until: float) -> Reading:
+    """Return the newest number of a series that is complete and of this release.
+
+    :param points: end of the bucket -> its number, None for none; in any order.
+    :param since: buckets that end before are from before the release.
+    :param until: buckets that end after are not complete yet.
+    """
+    known = [(at, value) for at, value in points if value is not None]
+    complete = [one for one in known if since <= one[0] <= until]
+    if complete:
+        at, value = max(complete)
+        return Value(at=at, canary=value)
+    if not known:
+        return NoData(at=until, reason="the series holds no number")
+    age = until - max(known)[0]
+    return NoData(
+        at=until,
+        reason="the newest number is not complete yet"
+        if age < 0
+        else f"the newest number is {age:g} s older than it may be",
+    )
