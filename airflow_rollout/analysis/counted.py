@@ -128,9 +128,12 @@ class CountedChecks:
     def pass_if_good(self, at: float, results: Mapping[str, CheckResult]) -> None:
         """Let a step whose hold is over pass if no metric is bad.
 
-        One thing is repaired: a step at which a metric was never measured does not pass, and a
-        number that is none (no traffic) is no measurement for that. Argo would go on.
+        One thing is repaired: while a metric is silent, or if it was never measured at this step,
+        nothing passes, and a number that is none (no traffic) is no measurement for that. Argo
+        would go on.
         """
+        if any(r.verdict in (Verdict.NO_DATA, Verdict.ERROR) for r in results.values()):
+            return
         good = (ArgoStatus.SUCCESSFUL, ArgoStatus.RUNNING)
         is_good = all(status in good for status in self._statuses(results).values())
         if is_good and set(results) <= set(self._step.measured):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from airflow_rollout.analysis.checks import (
@@ -13,9 +14,18 @@ from airflow_rollout.analysis.checks import (
 )
 from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.histogram import quantile, slower_than
+from airflow_rollout.analysis.odds_interval import OddsBounds
 from airflow_rollout.analysis.parameters import JudgeParams, Question, Semantics
 from airflow_rollout.analysis.readings import ArmCounts
-from airflow_rollout.analysis.sentences import amount, duration, odds, percent, plural, rate
+from airflow_rollout.analysis.sentences import (
+    amount,
+    duration,
+    odds,
+    percent,
+    plural,
+    rate,
+    ratio_between,
+)
 from airflow_rollout.analysis.track import Track
 from airflow_rollout.analysis.verdict import MetricFinding, Verdict
 
@@ -37,7 +47,8 @@ def finding(
     evidence, limit = track.evidence, 1.0 / params.alpha
     proven = not track.acting and evidence is not None and evidence >= limit
     verdict = Verdict.FAIL if stopped or proven else result.verdict
-    parts = [leading_sentence(track, params), f"check: {result.text}"]
+    bounds = _bounds(track, params)
+    parts = [leading_sentence(track, params, bounds), f"check: {result.text}"]
     if evidence is not None:
         parts.append(odds(evidence, limit))
         parts.append(f"dispersion {effective_dispersion(params.comparison):g}")
@@ -56,21 +67,40 @@ def finding(
         stable_value=result.stable,
         unit=result.unit,
         evidence=evidence,
+        odds_ratio=bounds.estimate if bounds else None,
+        odds_low=bounds.low or None if bounds else None,
+        odds_high=bounds.high if bounds and bounds.high < math.inf else None,
         observed_only=not track.acting,
     )
     return _with_counts(base, track, params)
 
 
-def leading_sentence(track: Track, params: JudgeParams) -> str:
-    """Say both arms' rates since the step's write, and the limit where there is one."""
+def leading_sentence(track: Track, params: JudgeParams, bounds: OddsBounds | None = None) -> str:
+    """Say both arms' rates since the step's write, the odds ratio, and the limit if there is one.
+
+    :param bounds: of the odds ratio; worked out here when they are not known.
+    """
     if track.ledger.boundaries is None:
         return ""
     if track.metric.question is not Question.LATENCY:
         canary, stable, span = _arms(track)
         text = f"canary {_rate(canary)}, stable {_rate(stable)}{span}"
+        bounds = bounds or _bounds(track, params)
+        if bounds is not None:
+            high = None if bounds.high == math.inf else bounds.high
+            shown = ratio_between(bounds.low or None, high, bounds.estimate, 1.0 - params.alpha)
+            text = f"{text}, {shown}"
         limit = track.metric.guardrail
         return text if limit is None else f"{text}, limit {percent(limit)}"
     return _latency_sentence(track, params)
+
+
+def _bounds(track: Track, params: JudgeParams) -> OddsBounds | None:
+    """Return the interval of the odds ratio over the release, None while nothing bounds it."""
+    if track.odds is None:
+        return None
+    bounds = track.odds.bounds(params.alpha)
+    return bounds if bounds.is_known else None
 
 
 def _arms(track: Track) -> tuple[ArmCounts, ArmCounts, str]:

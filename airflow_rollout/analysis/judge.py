@@ -221,7 +221,8 @@ class Judge:
         if checks.is_over or not (is_due or checks.may_pass(at)):
             return
         results = {
-            t.metric.name: self._look(t, at) if t.asked else unanswered(t) for t in self._acting()
+            t.metric.name: self._look(t, at) if t.asked or not is_due else unanswered(t)
+            for t in self._acting()
         }
         if is_due and checks.take(at, results):
             for track in self._tracks.values():

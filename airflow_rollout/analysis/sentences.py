@@ -11,6 +11,7 @@ __all__ = [
     "percent",
     "plural",
     "rate",
+    "ratio_between",
     "show_beside",
 ]
 
@@ -34,6 +35,24 @@ def rate(counts: ArmCounts, bad: float | None = None) -> str:
 def odds(evidence: float, limit: float) -> str:
     """Show evidence as a bet: what a gambler who started with 1 would hold now."""
     return f"evidence {_bet(evidence)}:1 (limit {limit:.0f}:1)"
+
+
+def ratio_between(
+    low: float | None, high: float | None, estimate: float | None, level: float
+) -> str:
+    """Show an odds ratio with its interval: `odds 5.3x (99 % anytime interval 2.1x to 13x)`.
+
+    Empty where neither side is bounded.
+    """
+    name = f"{100.0 * level:.6g} % anytime interval"
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"odds at least {low:.2g}x ({name})"
+    if low is None:
+        return f"odds at most {high:.2g}x ({name})"
+    shown = "" if estimate is None else f" {estimate:.2g}x"
+    return f"odds{shown} ({name} {low:.2g}x to {high:.2g}x)"
 
 
 def duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ from airflow_rollout.analysis.counts import Interval, Ledger, add_counts
 from airflow_rollout.analysis.evidence import Growth, effective_dispersion
 from airflow_rollout.analysis.guardrail import GuardrailProcess
 from airflow_rollout.analysis.histogram import ComparisonProcess, slower_than
+from airflow_rollout.analysis.odds_interval import OddsInterval
 from airflow_rollout.analysis.parameters import JudgeParams, Metric, Mode, Promote, Question
 from airflow_rollout.analysis.promotion import PromotionProcess
 from airflow_rollout.analysis.readings import (
@@ -64,6 +65,7 @@ class Track:
         self._straddles = False
         self.comparison, self.guardrail = _processes(metric, params, weight)
         self.promotion = _promotion(metric, params)
+        self.odds = _odds(metric, params)
 
     @property
     def evidence(self) -> float | None:
@@ -152,6 +154,8 @@ class Track:
             self.skipped += 1
             return
         self.used += 1
+        if self.odds is not None:
+            self.odds.update(interval.canary, interval.stable)
         if self.promotion is not None and is_of_step and interval.stable.requests:
             self.promotion.update(interval.canary, interval.stable)
         if self.guardrail is not None:
@@ -183,6 +187,7 @@ class Track:
             "comparison": None if self.comparison is None else self.comparison.state(),
             "guardrail": None if self.guardrail is None else self.guardrail.state(),
             "promotion": None if self.promotion is None else self.promotion.state(),
+            "odds": None if self.odds is None else self.odds.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -204,6 +209,8 @@ class Track:
             self.guardrail.restore(state["guardrail"])
         if self.promotion is not None and state["promotion"] is not None:
             self.promotion.restore(state["promotion"])
+        if self.odds is not None and state["odds"] is not None:
+            self.odds.restore(state["odds"])
 
 
 def _processes(
@@ -228,6 +235,16 @@ def _promotion(metric: Metric, params: JudgeParams) -> PromotionProcess | None:
         params.promotion.latency if is_histogram else params.promotion.errors,
         dispersion=effective_dispersion(params.comparison),
         is_histogram=is_histogram,
+    )
+
+
+def _odds(metric: Metric, params: JudgeParams) -> OddsInterval | None:
+    """Return the interval of the odds ratio; of a histogram no single ratio would be the one."""
+    if metric.question is not Question.ERRORS or not is_compared(metric, params):
+        return None
+    return OddsInterval(
+        dispersion=effective_dispersion(params.comparison),
+        exact_limit=params.comparison.exact_limit,
     )
 
 

@@ -24,7 +24,9 @@ class MetricFinding:
 
     Rates are shares 0..1 since this step's weight was written; `canary_value` and `stable_value`
     are what the check looks at (success percent, milliseconds, share, seconds: see `unit`).
-    `evidence` is the metric's own E (1 = none), `None` where nothing is compared.
+    `evidence` is the metric's own E (1 = none), `None` where nothing is compared. `odds_low` and
+    `odds_high` bound the odds ratio at all times with chance 1 - alpha, `None` where no bound is
+    known yet.
     """
 
     name: str
@@ -38,6 +40,9 @@ class MetricFinding:
     stable_value: float | None = None
     unit: str = ""
     evidence: float | None = None
+    odds_ratio: float | None = None
+    odds_low: float | None = None
+    odds_high: float | None = None
     observed_only: bool = False
 
 

@@ -195,6 +195,7 @@ def test_a_finding_holds_the_numbers_of_both_arms():
     finding = judge.assess(WRITTEN + 45).metrics[0]
     assert finding.sentence == (
         "FAIL request-success-rate after 45 s: canary 2.10 % (21/1002), stable 0.40 % (36/9010), "
+        "odds 5.3x (99 % anytime interval 0.4x to 40x), "
         "check: request-success-rate 97.90 % < 99.5 % (canary 981 of 1002), "
         "evidence 4.8:1 (limit 100:1), dispersion 4, 1 interval used, 0 skipped"
     )

@@ -34,7 +34,8 @@ def test_two_intervals_that_agree_stop_the_release():
     assert judgement.evidence >= judgement.limit == 100.0
     assert judgement.reason == (
         "FAIL request-success-rate after 2.0 s: canary 100 % (20/20), stable 0 % (0/180), "
-        "evidence 100:1 (limit 100:1), dispersion 1, 2 intervals used, 0 skipped"
+        "odds at least 64x (99 % anytime interval), evidence 100:1 (limit 100:1), dispersion 1, "
+        "2 intervals used, 0 skipped"
     )
 
 

@@ -26,7 +26,7 @@ from judging import (
 )
 
 from airflow_rollout.analysis.judge import Judge
-from airflow_rollout.analysis.parameters import JudgeParams
+from airflow_rollout.analysis.parameters import JudgeParams, Promote, Promotion, Semantics
 from airflow_rollout.analysis.readings import Increments, NoData, Probe, ReadFailure, Reading
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 
@@ -38,6 +38,11 @@ FLAGGER = flagger(SUCCESS, DURATION, interval_seconds=5.0, failure_limit=3)
 NATIVE = native(
     replace(HTTP_500, name=ERRORS), replace(P99, name=LATENCY), interval_seconds=5.0,
     min_requests=40,
+)  # fmt: skip
+EARLY = replace(NATIVE, promotion=Promotion(when=Promote.ON_EVIDENCE, min_duration_seconds=2.0))
+ARGO = native(
+    replace(HTTP_500, name=ERRORS), replace(P99, name=LATENCY), interval_seconds=5.0,
+    semantics=Semantics.ARGO,
 )  # fmt: skip
 STEP = step(hold_seconds=5.0, deadline_seconds=30.0)
 
@@ -60,7 +65,7 @@ def tick_readings(second: int, canary: tuple[int, int], stable: tuple[int, int])
 silence = st.sampled_from(["no data", "failure"])
 answer = st.one_of(st.tuples(arm, arm), silence)
 ticks = st.lists(answer, min_size=1, max_size=20)
-any_params = st.sampled_from([FLAGGER, NATIVE])
+any_params = st.sampled_from([FLAGGER, NATIVE, EARLY, ARGO])
 
 
 def readings_of(second: int, answer) -> dict[str, Reading]:
@@ -139,6 +144,20 @@ def test_without_a_canary_request_nothing_passes(params, answers):
     assert all(j.verdict is not Verdict.PASS for j in told)
     # Rounding aside: intervals without a canary only move the clock of late starts.
     assert all(abs(j.evidence - 1.0) < 1e-12 for j in told)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from([NATIVE, EARLY]), st.lists(st.tuples(arm, arm), min_size=1, max_size=20))
+def test_nothing_passes_without_the_minimum_sample(params, answers):
+    canary = stable = 0
+    for (one, other), judgement in zip(answers, run(params, answers)[1], strict=True):
+        canary, stable = canary + one[0], stable + other[0]
+        is_early = judgement.at < WRITTEN + STEP.hold_seconds
+        if judgement.verdict is Verdict.PASS:
+            assert canary >= params.min_requests
+            assert stable >= params.min_requests or not is_early
+            assert params is EARLY or not is_early
+            break
 
 
 @settings(max_examples=40, deadline=None)
