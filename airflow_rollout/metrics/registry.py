@@ -49,6 +49,8 @@ class MetricSystem:
 
 PROVIDERS: dict[str, MetricSystem] = {
     "datadog": MetricSystem(asks=Asks.ITSELF),
+    "graphite": MetricSystem(),
+    "influxdb": MetricSystem(),
     "newrelic": MetricSystem(asks=Asks.ITSELF),
     "prometheus": MetricSystem(asks=Asks.ROUTER),
     "scrape": MetricSystem(queries=False, asks=Asks.ROUTER),

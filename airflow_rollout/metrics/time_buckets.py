@@ -201,5 +201,5 @@ def newest(points: Iterable[tuple[float, float | None]], *, since: float, until:
         at=until,
         reason="the newest number is not complete yet"
         if age < 0
-        else f"the newest number is {age:g} s older than it may be",
+        else f"the newest number is {age:g} s old and from before this release",
     )

@@ -81,8 +81,8 @@ class WebProvider:
 
 def _read(expression: str, timeout_seconds: float) -> _Asked:
     if not expression.startswith("{"):
-        url, _, path = expression.partition(" ")
-        data: dict[str, Any] = {"url": url, "path": path.strip() or "$"}
+        place, _, path = expression.partition(" ")
+        data: dict[str, Any] = {"url": place, "path": path.strip() or "$"}
     else:
         data = _object(expression)
     method = str(data.get("method", "GET")).upper()
@@ -90,7 +90,7 @@ def _read(expression: str, timeout_seconds: float) -> _Asked:
     url = data.get("url")
     if method not in _METHODS or not isinstance(headers, dict) or not isinstance(url, str):
         raise _no_query(expression)
-    body = data.get("body")
+    body: Any = data.get("body")
     sent = body if isinstance(body, str) or body is None else json.dumps(body)
     if not isinstance(body, str) and body is not None:
         headers = {"content-type": "application/json", **headers}
@@ -146,7 +146,7 @@ def _number(data: Any, path: str, what: str) -> float | None:
 def _find(data: Any, path: str) -> list[Any]:
     # Imported here: its parser takes longer to load than a DAG file may.
     from jsonpath_ng.exceptions import JSONPathError
-    from jsonpath_ng.ext import parse
+    from jsonpath_ng.ext.parser import parse
 
     # Argo writes paths in braces.
     bare = path.strip().removeprefix("{").removesuffix("}")
