@@ -122,8 +122,15 @@ class FaultScene(Scene):
 
     def roll_back(self) -> dict[str, Any]:
         """Put traffic back with the command that needs no Airflow; return what it said."""
+        return self._without_airflow("rollback")
+
+    def status(self) -> dict[str, Any]:
+        """Return what the command says about the router's record."""
+        return self._without_airflow("status")
+
+    def _without_airflow(self, name: str) -> dict[str, Any]:
         command = [
-            sys.executable, "-m", "airflow_rollout.cli", "rollback",
+            sys.executable, "-m", "airflow_rollout.cli", name,
             str(self.lab.airflow.dags / "fault.yaml"), "--router", "traefik_file",
             "--router-conn-id", "traefik_default", "--router-service", self.service,
         ]  # fmt: skip

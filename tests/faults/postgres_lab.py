@@ -65,6 +65,7 @@ class Stage:
         finally:
             over.set()
             thread.join()
+        self.lab.airflow.wait_ready()
 
 
 @contextmanager

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from database import ACTS
+from alone import SAFE_SECONDS
+from database import ACTS as DATABASE
 from ends import is_back, is_promoted
+from outage import ACTS as OUTAGES
 from postgres_lab import Stage, postgres_stage
 
 pytestmark = pytest.mark.e2e
 
 Played = dict[str, Any]
+
+_ACTS = {**DATABASE, **OUTAGES}
+
+# The database's absence, the start of a triggerer that ended with it, and a moment to judge.
+_JUDGED_SECONDS = 60.0
+
+# A gate renews its sign of life every 10 s; it is missed when it is 45 s old.
+_NOTICED_SECONDS = 50.0
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +38,28 @@ def stage(
 
 
 @pytest.fixture(scope="module")
-def plays() -> dict[str, Played]:
-    """Return what came of the scenes that have been played."""
+def plays() -> dict[str, Future[Played]]:
+    """Return the scenes that have been played, with what came of them."""
     return {}
 
 
 @pytest.fixture
-def played(stage: Stage, plays: dict[str, Played], request: pytest.FixtureRequest) -> Played:
+def played(
+    stage: Stage, plays: dict[str, Future[Played]], request: pytest.FixtureRequest
+) -> Played:
     """Play the scene that the test is marked with, once for all tests of it."""
     mark = request.node.get_closest_marker("scene")
     assert mark is not None, "this test names no scene"
     name = mark.args[0]
     if name not in plays:
-        plays[name] = ACTS[name](stage)
-    return plays[name]
+        with ThreadPoolExecutor(max_workers=1) as player:
+            plays[name] = player.submit(_ACTS[name], stage)
+    return plays[name].result()
 
 
 _DEATHS = [
     pytest.param(name, marks=pytest.mark.scene(name))
-    for name in ("database-restarted", "triggerer-killed-on-postgres")
+    for name in ("database-restarted", "triggerer-killed-on-postgres", "package-upgraded")
 ]
 
 
@@ -64,8 +78,59 @@ def test_bad_release_is_stopped_within_half_a_second_of_its_verdict(
     assert played["reached"] == 0
 
 
+@pytest.mark.scene("database-restarted")
+def test_bad_release_is_judged_soon_although_the_database_is_away(played: Played) -> None:
+    assert played["sealed_after"] <= _JUDGED_SECONDS
+
+
 @pytest.mark.scene("promote-killed-on-postgres")
 def test_promote_killed_after_its_write_finds_its_work_done(played: Played) -> None:
     is_promoted(played["ended"], "v2")
     told = [it.text for it in played["ended"].record.timeline if it.task == "step_01.promote"]
     assert any("already" in text for text in told), told
+
+
+@pytest.mark.scene("package-upgraded")
+def test_gate_of_the_next_version_has_gone_on(played: Played) -> None:
+    assert played["is_loaded"]
+
+
+@pytest.mark.scene("schema-changed")
+def test_gate_that_cannot_read_the_release_puts_traffic_back_and_says_why(played: Played) -> None:
+    assert played["is_loaded"]
+    is_back(played["ended"])
+    assert "schema" in played["ended"].record.reason
+    assert played["reached"] == 0
+
+
+@pytest.mark.scene("disk-full")
+def test_way_back_is_tried_until_the_disk_has_space(played: Played) -> None:
+    assert played["weight"] == 20
+    assert played["meanwhile"] == "running"
+    assert "No space left" in played["ended"].record.gates[-1].stop.error
+    assert played["took"] <= SAFE_SECONDS
+    assert played["reached"] == 0
+    is_back(played["ended"])
+
+
+@pytest.mark.scene("airflow-gone")
+def test_release_that_nobody_watches_any_more_is_noticed_from_outside(played: Played) -> None:
+    assert played["at_first"]["exit"] == 0
+    assert "a gate watched it" in played["at_first"]["said"]
+    assert "nobody has watched it for" in played["alarm"]["said"]
+    assert played["noticed_after"] <= _NOTICED_SECONDS
+    assert played["weight"] == 20
+
+
+@pytest.mark.scene("airflow-gone")
+def test_traffic_is_put_back_without_airflow(played: Played) -> None:
+    assert played["by_hand"]["exit"] == 0, played["by_hand"]["said"]
+    assert "put back" in played["by_hand"]["said"]
+    assert played["reached"] == 0
+    assert played["calm"]["exit"] == 0
+
+
+@pytest.mark.scene("airflow-gone")
+def test_run_ends_red_with_the_reason_when_airflow_is_back(played: Played) -> None:
+    is_back(played["ended"])
+    assert "by hand" in played["ended"].record.reason
