@@ -48,6 +48,7 @@ class MetricSystem:
 
 
 PROVIDERS: dict[str, MetricSystem] = {
+    "cloudwatch": MetricSystem(asks=Asks.ITSELF),
     "datadog": MetricSystem(asks=Asks.ITSELF),
     "graphite": MetricSystem(),
     "influxdb": MetricSystem(),
