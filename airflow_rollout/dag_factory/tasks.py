@@ -228,6 +228,7 @@ def _add_safety(
     # before a leaf is none. `released` has to be one, it makes the run of a rollback red.
     _link(chain.last, ensure_safe)
     _link(rollback, ensure_safe)
+    chain.risky[0].way_back_task_ids = (rollback.task_id, ensure_safe.task_id)
 
 
 def _link(before: Any, after: Any) -> None:

@@ -23,9 +23,11 @@ from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, open_release
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.hooks.watched import who_watches
+from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.late import record
 from airflow_rollout.metrics.base import Window
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
+from airflow_rollout.operators.causes import task_states
 from airflow_rollout.release import Arm, Token, describe
 from airflow_rollout.spec.durations import parse_duration
 from airflow_rollout.spec.model import OnBusy, RolloutSpec
@@ -50,6 +52,8 @@ class PrepareReleaseOperator(ReleaseOperator):
     :param interval: overrides the spec's interval, for example ``5s``; empty: not (templated)
     :param dispersion: overrides the spec's dispersion; empty: not (templated)
     :param group: tells the rollouts of one DAG apart.
+    :param way_back_task_ids: tasks that put traffic back; once one of them has begun in this run,
+        nothing may be opened in it any more.
     """
 
     template_fields: Sequence[str] = ("version", "target", "interval", "dispersion")
@@ -63,10 +67,12 @@ class PrepareReleaseOperator(ReleaseOperator):
         interval: str = "",
         dispersion: str = "",
         group: str = "",
+        way_back_task_ids: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.hold(spec)
+        self.way_back_task_ids = tuple(way_back_task_ids)
         self.version = version
         self.target = target
         self.interval = interval
@@ -83,6 +89,7 @@ class PrepareReleaseOperator(ReleaseOperator):
             interval, dispersion = self._overrides()
             spec = self.spec.overridden(interval_seconds=interval, dispersion=dispersion)
             attempt, move = run_async(self._open(context, spec))
+            self._end_if_over(context)
         except ReleaseBusy as error:
             self._wait_for_turn(context, error)
         except (PermanentAdapterError, SpecError) as error:
@@ -102,6 +109,36 @@ class PrepareReleaseOperator(ReleaseOperator):
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
         return attempt.token.epoch
+
+    def _end_if_over(self, context: Context) -> None:
+        """Seal what was just opened if this run has gone back before.
+
+        A later task that is marked in the UI lets the way back run while this one still waits or
+        works. It found nothing of this run's then, and it runs only once. Asked after the open:
+        a way back that begins later finds what is open.
+
+        :raises PermanentAdapterError: it was sealed.
+        """
+        try:
+            states = task_states(context)
+        except Exception:
+            # In doubt nothing stays open; the next try opens it again.
+            self._seal(context, "Airflow does not say whether this run goes back already")
+            raise
+        begun = [task for task in self.way_back_task_ids if states.get(task)]
+        if begun:
+            reason = f"{begun[0]} of this run has begun before the release was opened"
+            self._seal(context, reason)
+            raise PermanentAdapterError(f"{reason}; clear the run to try again", system="airflow")
+
+    def _seal(self, context: Context, reason: str) -> None:
+        owner = owner_of(context, self.group)
+
+        async def seal() -> None:
+            async with open_systems(self.spec, airflow_connections()) as systems:
+                await go_back(systems, owner=owner, reason=reason)
+
+        run_async(seal())
 
     def resume(
         self,

@@ -99,6 +99,8 @@ def test_the_tasks_that_tell_the_story_are_known_to_the_way_back(shop: DAG) -> N
     ensure_safe: Any = shop.get_task("ensure_safe")
     assert set(rollback.told_by) == RISKY
     assert set(ensure_safe.told_by) == {*RISKY, "rollback"}
+    prepare: Any = shop.get_task("prepare")
+    assert set(prepare.way_back_task_ids) == {"rollback", "ensure_safe"}
     assert ensure_safe.released_task_id == "released"
     assert rollback.prepare_task_id == ensure_safe.prepare_task_id == "prepare"
 

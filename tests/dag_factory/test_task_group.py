@@ -82,6 +82,8 @@ def test_two_rollouts_of_one_dag_know_their_own_tasks_only(tmp_path: Path) -> No
             assert task.group == name
             assert all(told.startswith(f"{name}.") for told in task.told_by)
             assert task.prepare_task_id == f"{name}.prepare"
+        prepare: Any = dag.get_task(f"{name}.prepare")
+        assert set(prepare.way_back_task_ids) == {f"{name}.rollback", f"{name}.ensure_safe"}
     assert dag.get_task("us.start").upstream_task_ids == {"eu.released"}
 
 

@@ -77,6 +77,11 @@ class Run:
         )  # fmt: skip
         return {"ti": TaskInstance(self, task_id), "dag_run": dag_run}
 
+    def clear(self) -> None:
+        """Forget the states of all tasks, as Airflow does when a person clears the run."""
+        self.clear_number += 1
+        self.states.clear()
+
     def execute(self, operator: Any) -> None:
         """Execute a task as Airflow does: its XComs of an earlier try are forgotten first."""
         self.xcoms.pop(operator.task_id, None)
@@ -91,7 +96,10 @@ class Run:
     # --- the tasks ---
 
     def prepare(self, **arguments: Any) -> None:
-        values = {"version": CANARY.version, "target": CANARY.target, **arguments}
+        values = {
+            "version": CANARY.version, "target": CANARY.target,
+            "way_back_task_ids": ("rollback", "ensure_safe"), **arguments,
+        }  # fmt: skip
         self.execute(PrepareReleaseOperator(task_id="prepare", spec=self.spec, **values))
 
     def deploy(self) -> None:

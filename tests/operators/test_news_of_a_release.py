@@ -227,7 +227,7 @@ def test_failed_way_back_of_which_nobody_heard_is_told_by_the_teardown(told: New
 def test_cleared_run_tells_of_its_new_attempt(told: NewsRun) -> None:
     gate_stopped(told)
     told.rollback()
-    told.clear_number = 1
+    told.clear()
     told.prepare()
     told.promote("step_01")
     gate_stopped(told)

@@ -62,6 +62,32 @@ def test_a_run_that_is_cleared_gets_a_new_epoch_and_starts_at_zero(run: Run) -> 
     assert (split(run).weight, split(run).token) == (0, run.attempt().token)
 
 
+@pytest.mark.parametrize("way_back", ["rollback", "ensure_safe"])
+@pytest.mark.parametrize("state", ["success", "running", "skipped", "queued"])
+def test_nothing_stays_open_in_a_run_that_has_gone_back(
+    run: Run, way_back: str, state: str
+) -> None:
+    run.states[way_back] = state
+    with pytest.raises(AirflowFailException, match="clear the run to try again"):
+        run.prepare()
+    assert (split(run).state, split(run).weight) == (ReleaseState.SEALED, 0)
+    with pytest.raises(AirflowFailException):
+        run.promote("step_01")
+    assert {it.weight for it in run.world.router.written} == {0}
+
+
+def test_nothing_stays_open_while_airflow_does_not_say_whether_the_run_goes_back(
+    run: Run,
+) -> None:
+    run.states_fault = ConnectionError("away")
+    with pytest.raises(ConnectionError):
+        run.prepare()
+    assert split(run).state is ReleaseState.SEALED
+    run.states_fault = None
+    run.prepare()
+    assert split(run).state is ReleaseState.OPEN
+
+
 def test_rollouts_of_one_dag_are_told_apart_by_their_group(run: Run) -> None:
     run.prepare(group="eu")
     assert split(run).token.owner == "shop/run/eu"
