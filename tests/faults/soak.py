@@ -47,6 +47,11 @@ _OUTAGE_EVERY_SECONDS = 60.0
 _AFTER_SEAL_SECONDS = 3.0
 _AWAY_SECONDS = 120.0
 _CONFLICT = 409
+
+# Components that die again and again make a release take minutes.
+_END_SECONDS = 600.0
+# Skipped where the run was marked before it had begun.
+_ENDS = ("failed", "success", "skipped", "removed", "upstream_failed")
 _COMPONENTS = ("triggerer", "scheduler", "api-server", "router")
 
 
@@ -203,8 +208,8 @@ def _play(scene: FaultScene, schedule: Schedule) -> list[str]:
             # A click on what is not there (yet), or a version that has died already: no fault.
             with contextlib.suppress(Exception):
                 FAULTS[name](scene, version, seconds)
-        _patiently(lambda: scene.wait_for_task(run, "ensure_safe", "failed", "success"))
-        done = _patiently(lambda: scene.api.wait(run.dag_id, run_id, timeout_seconds=_AWAY_SECONDS))
+        done = _patiently(lambda: scene.api.wait(run.dag_id, run_id, timeout_seconds=_END_SECONDS))
+        _patiently(lambda: scene.wait_for_task(run, "ensure_safe", *_ENDS))
         split = scene.split()
         assert split is not None
         if split.token.owner != f"{scene.dag_id}/{run_id}":
