@@ -18,7 +18,7 @@ from airflow_rollout.metrics.answers import plain_words
 from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.wire import HttpRequest, ask_http, refuse_status
 
-__all__ = ["NewRelicHook", "PrometheusHook"]
+__all__ = ["DynatraceHook", "NewRelicHook", "PrometheusHook"]
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -56,6 +56,15 @@ class _MetricSystemHook(BaseHook):
         words = plain_words(response.body)
         refuse_status(response, system=self.provider, what=f"GET {form.test_path}", detail=words)
         return True, f"{self.hook_name} answers"
+
+
+class DynatraceHook(_MetricSystemHook):
+    """Test a Dynatrace connection."""
+
+    provider = "dynatrace"
+    default_conn_name = "dynatrace_default"
+    conn_type = "dynatrace"
+    hook_name = "Dynatrace"
 
 
 class NewRelicHook(_MetricSystemHook):

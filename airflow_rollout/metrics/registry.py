@@ -50,6 +50,8 @@ class MetricSystem:
 PROVIDERS: dict[str, MetricSystem] = {
     "cloudwatch": MetricSystem(asks=Asks.ITSELF),
     "datadog": MetricSystem(asks=Asks.ITSELF),
+    "dynatrace": MetricSystem(),
+    "google_monitoring": MetricSystem(),
     "graphite": MetricSystem(),
     "influxdb": MetricSystem(),
     "newrelic": MetricSystem(asks=Asks.ITSELF),

@@ -21,7 +21,10 @@ def source(provider: str, *options: tuple[str, str]) -> MetricSource:
 
 
 # What a system cannot be asked without.
-NEEDED = {"newrelic": (("account", "1"),)}
+NEEDED = {
+    "google_monitoring": (("project", "p"),),
+    "newrelic": (("account", "1"),),
+}
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
