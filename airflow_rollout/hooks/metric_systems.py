@@ -18,7 +18,7 @@ from airflow_rollout.metrics.answers import plain_words
 from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.wire import HttpRequest, ask_http, refuse_status
 
-__all__ = ["DynatraceHook", "NewRelicHook", "PrometheusHook"]
+__all__ = ["DynatraceHook", "NewRelicHook", "PrometheusHook", "SplunkHook", "WavefrontHook"]
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -83,3 +83,21 @@ class PrometheusHook(_MetricSystemHook):
     default_conn_name = "prometheus_default"
     conn_type = "prometheus"
     hook_name = "Prometheus"
+
+
+class SplunkHook(_MetricSystemHook):
+    """Test a Splunk Observability connection."""
+
+    provider = "splunk"
+    default_conn_name = "splunk_observability_default"
+    conn_type = "splunk_observability"
+    hook_name = "Splunk Observability"
+
+
+class WavefrontHook(_MetricSystemHook):
+    """Test a Wavefront connection."""
+
+    provider = "wavefront"
+    default_conn_name = "wavefront_default"
+    conn_type = "wavefront"
+    hook_name = "Wavefront"

@@ -2,7 +2,7 @@
 
 A query is a filter, or a JSON object with how its series are put together:
 
-    {"filter": "metric.type=\\"loadbalancing.googleapis.com/https/request_count\\" AND ...",
+    {"filter": "metric.type = starts_with(...) AND resource.labels.backend_name = ...",
      "aligner": "ALIGN_SUM", "reducer": "REDUCE_SUM", "period": 60}
 
 The newest point counts whose period is complete. PromQL is asked with the `prometheus` source,

@@ -57,6 +57,8 @@ PROVIDERS: dict[str, MetricSystem] = {
     "newrelic": MetricSystem(asks=Asks.ITSELF),
     "prometheus": MetricSystem(asks=Asks.ROUTER),
     "scrape": MetricSystem(queries=False, asks=Asks.ROUTER),
+    "splunk": MetricSystem(),
+    "wavefront": MetricSystem(),
     "web": MetricSystem(),
 }
 
