@@ -10,6 +10,7 @@ import pytest
 from planted import planted_connections
 from scene import DAGS, Scene
 from scenes import SCENES
+from told import receivers
 
 from airflow_rollout.demo.lab import Lab
 
@@ -24,13 +25,15 @@ def lab(need_binary: Callable[[str], object]) -> Iterator[Lab]:
     need_binary("traefik")
     settings = {"rollout": {"live_seconds": 1}, "core": {"parallelism": 8}}
     lab = Lab(sorted(SCENES), dags=DAGS, settings=settings)
-    lab.airflow.env.update(
-        {f"AIRFLOW_CONN_{name.upper()}": text for name, text in planted_connections(lab).items()}
-    )
-    with lab:
-        for name in SCENES:
-            lab.airflow.wait_for_dag(name)
-        yield lab
+    with receivers() as of_news:
+        connections = {**of_news, **planted_connections(lab)}
+        lab.airflow.env.update(
+            {f"AIRFLOW_CONN_{name.upper()}": text for name, text in connections.items()}
+        )
+        with lab:
+            for name in SCENES:
+                lab.airflow.wait_for_dag(name)
+            yield lab
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +44,17 @@ def stage(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stage]:
         for item in request.session.items
         for mark in item.iter_markers("scene")
     }  # fmt: skip
+
+    def play(name: str) -> dict[str, Any]:
+        scene = Scene(lab, name)
+        try:
+            return SCENES[name](scene)
+        finally:
+            scene.leave()
+
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         plays: dict[str, Future[dict[str, Any]]] = {
-            name: pool.submit(SCENES[name], Scene(lab, name)) for name in sorted(needed)
+            name: pool.submit(play, name) for name in sorted(needed)
         }
         yield lambda name: plays[name].result()
 

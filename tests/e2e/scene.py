@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,10 +30,16 @@ from airflow_rollout.spec.model import RolloutSpec
 
 DAGS = Path(__file__).parent / "dags"
 
+# Half of all requests fail: no seed, load or machine makes that look healthy.
+BROKEN = {"error_rate": 0.5}
+
 # Far above what any step of a scene takes: it ends a test that hangs, it decides nothing.
 PATIENCE_SECONDS = 240.0
 
 _POLL_SECONDS = 0.3
+
+# Promised: this long after the verdict no request reaches the canary.
+AFTER_VERDICT_SECONDS = 0.5
 
 # The lab starts and ends processes for several scenes at once.
 _lab_lock = threading.Lock()
@@ -47,8 +56,23 @@ class Released:
     ended_at: float
 
 
+def spec_of(service: str) -> RolloutSpec:
+    """Return the rollout of a service, as whoever is no DAG reads it."""
+    bindings = Bindings(
+        workload="endpoints", router="traefik_file", router_conn_id="traefik_default",
+        router_service=service, provider="scrape", provider_conn_id="traefik_metrics",
+        every_seconds=1.0,
+    )  # fmt: skip
+    return load_spec(DAGS / "scene.yaml", bindings=bindings)
+
+
 class Scene:
-    """One service, its DAG and its users."""
+    """One service, its DAG and its users.
+
+    :cvar document: the rollout of all services, in the DAGs folder.
+    """
+
+    document = "scene.yaml"
 
     def __init__(self, lab: Lab, name: str, *, dag_id: str | None = None) -> None:
         self.lab = lab
@@ -89,6 +113,14 @@ class Scene:
         for version in self.urls:
             self.stop_version(version)
 
+    def given_in_first_gate(self, **conf: Any) -> DagRun:
+        """Start the release of a good version; returns when its first gate judges."""
+        self.given_stable("v1")
+        self.given_version("v2")
+        run = self.start("v2", **conf)
+        self.wait_for_judging(run, "step_01")
+        return run
+
     # --- when ---
 
     def start(self, version: str, *, run_id: str | None = None, **conf: Any) -> DagRun:
@@ -127,6 +159,49 @@ class Scene:
 
         self._wait(judged, f"judgement of {step_id}", run)
 
+    def pass_gates(self, run: DagRun, *step_ids: str) -> None:
+        """Mark gates success one after the other, as soon as each of them judges."""
+        for step_id in step_ids:
+            self.wait_for_task(run, f"{step_id}.gate", "deferred")
+            self.api.set_task_state(run.dag_id, run.run_id, f"{step_id}.gate", "success")
+
+    def over(self, run: DagRun) -> Released:
+        """Wait for the end of a run, its teardown included: a marked run ends before it."""
+        self.wait_for_task(run, "ensure_safe", "failed", "success")
+        return self.ended(run)
+
+    def roll_back(self) -> dict[str, Any]:
+        """Put traffic back with the command that needs no Airflow; return what it said."""
+        return self._without_airflow("rollback")
+
+    def status(self) -> dict[str, Any]:
+        """Return what the command says about the router's record."""
+        return self._without_airflow("status")
+
+    def _without_airflow(self, name: str) -> dict[str, Any]:
+        command = [
+            sys.executable, "-m", "airflow_rollout.cli", name,
+            str(self.lab.airflow.dags / self.document), "--router", "traefik_file",
+            "--router-conn-id", "traefik_default", "--router-service", self.service,
+        ]  # fmt: skip
+        connection = self.lab.connections["traefik_default"]
+        done = subprocess.run(
+            command, env={**os.environ, "AIRFLOW_CONN_TRAEFIK_DEFAULT": connection},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        return {"exit": done.returncode, "said": done.stdout + done.stderr}
+
+    def wait_for_another_attempt(self, before: TrafficSplit | None) -> TrafficSplit | None:
+        """Wait until the record at the router is another attempt's and return it."""
+        old = before.token.epoch if before else ""
+
+        def begun() -> bool:
+            split = self.split()
+            return split is not None and split.token.epoch != old
+
+        self._wait(begun, f"attempt after {old}")
+        return self.split()
+
     # --- then ---
 
     def split(self) -> TrafficSplit | None:
@@ -140,6 +215,17 @@ class Scene:
         """Count answers of a version to requests that were sent after its run had ended."""
         time.sleep(1.0)  # let some requests be sent: none of them may reach it
         return sum(it.version == version for it in self.answers(since=released.ended_at))
+
+    def reached_after_verdict(self, released: Released, *versions: str) -> int:
+        """Count canary answers to requests sent 0.5 s after the verdict or later."""
+        stop = released.record.gates[-1].stop
+        assert stop is not None, "the gate did not stop this release itself"
+        return self.reached_since(stop.decided_at + AFTER_VERDICT_SECONDS, *versions)
+
+    def reached_since(self, since: float, *versions: str) -> int:
+        """Count answers of these versions to requests that were sent since then."""
+        time.sleep(1.0)  # let some requests be sent: none of them may reach it
+        return sum(it.version in versions for it in self.answers(since=since))
 
     # --- how ---
 
@@ -160,16 +246,9 @@ class Scene:
         states = self.api.task_states(run.dag_id, run.run_id)
         return f"tasks {states}, told {told}, judged {said}, split {self.split()}"
 
-    def spec(self) -> RolloutSpec:
-        bindings = Bindings(
-            workload="endpoints", router="traefik_file", router_conn_id="traefik_default",
-            router_service=self.service, provider="scrape", provider_conn_id="traefik_metrics",
-            every_seconds=1.0,
-        )  # fmt: skip
-        return load_spec(DAGS / "scene.yaml", bindings=bindings)
-
     async def _with_systems(self, use: Callable[[Systems], Any]) -> Any:
-        async with open_systems(self.spec(), static_connections(self.lab.connections)) as systems:
+        spec = spec_of(self.service)
+        async with open_systems(spec, static_connections(self.lab.connections)) as systems:
             return await use(systems)
 
     async def _make_stable(self, arm: Arm) -> None:

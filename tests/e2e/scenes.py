@@ -1,4 +1,4 @@
-"""What happens in each scene; the tests say what must have come of it."""
+"""What happens in the scenes of ordinary releases, and the list of all scenes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from scene import Scene
-
-# Half of all requests fail: no seed, load or machine makes that look healthy.
-_BROKEN = {"error_rate": 0.5}
+from busy import BUSY
+from clicks import CLICKS
+from scene import BROKEN, Scene
+from told import NEWS
 
 
 def promoted(scene: Scene) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def promoted(scene: Scene) -> dict[str, Any]:
         command, env=_login(scene), capture_output=True, text=True, timeout=240, check=False
     )
     second = scene.ended(scene.api.run(scene.dag_id, "release-v2"))
+    scene.canary_answers_after(second, "v2")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {"first": first, "second": second, "exit": done.returncode, "lines": lines}
 
@@ -37,7 +38,7 @@ def promoted(scene: Scene) -> dict[str, Any]:
 def errors(scene: Scene) -> dict[str, Any]:
     """A version that answers 500, and the release after it."""
     scene.given_stable("v1")
-    scene.given_version("v2", **_BROKEN)
+    scene.given_version("v2", **BROKEN)
     command = [
         sys.executable, "-m", "airflow_rollout.cli", "release", scene.dag_id, "--version", "v2",
         "--url", scene.urls["v2"], "--run-id", "release-v2", "--wait",
@@ -70,73 +71,17 @@ def crash(scene: Scene) -> dict[str, Any]:
     return _bad(scene, exit_after_seconds=1)
 
 
-def gate_failed(scene: Scene) -> dict[str, Any]:
-    """A person marks the gate of a good version failed."""
-    run = _in_first_gate(scene)
-    scene.api.set_task_state(run.dag_id, run.run_id, "step_01.gate", "failed")
-    ended = scene.ended(run)
-    return {"ended": ended, "reached": scene.canary_answers_after(ended, "v2")}
-
-
-def gate_success(scene: Scene) -> dict[str, Any]:
-    """A person marks the first gate of a good version success: promoted early."""
-    run = _in_first_gate(scene)
-    scene.api.set_task_state(run.dag_id, run.run_id, "step_01.gate", "success")
-    scene.wait_for_task(run, "step_02.promote", "success")
-    handed = scene.api.xcom(run.dag_id, run.run_id, "step_02.promote", "step")
-    return {"ended": scene.ended(run), "handed": handed}
-
-
-def run_failed(scene: Scene) -> dict[str, Any]:
-    """A person marks the whole run failed while the canary has traffic."""
-    run = _in_first_gate(scene)
-    scene.api.set_run_state(run.dag_id, run.run_id, "failed")
-    return _after_teardown(scene, run)
-
-
-def run_success(scene: Scene) -> dict[str, Any]:
-    """A person marks the whole run success while the canary has traffic."""
-    run = _in_first_gate(scene)
-    scene.api.set_run_state(run.dag_id, run.run_id, "success")
-    return _after_teardown(scene, run)
-
-
-def cleared(scene: Scene) -> dict[str, Any]:
-    """A rolled-back run is cleared after its version was mended."""
-    scene.given_stable("v1")
-    scene.given_version("v2", **_BROKEN)
-    run = scene.start("v2", interval="5s")
-    bad = scene.ended(run)
-    scene.stop_version("v2")
-    scene.given_version("v2")
-    scene.api.clear_run(run.dag_id, run.run_id)
-    scene.wait_for_task(run, "released", "", "success")
-    scene.wait_for_task(run, "prepare", "success")
-    return {"bad": bad, "again": scene.ended(run)}
-
-
-def task_cleared(scene: Scene) -> dict[str, Any]:
-    """Somebody clears one promote task of a rolled-back run instead of the run."""
-    scene.given_stable("v1")
-    scene.given_version("v2", **_BROKEN)
-    run = scene.start("v2", interval="5s")
-    bad = scene.ended(run)
-    scene.api.clear_tasks(run.dag_id, run.run_id, ["step_01.promote"], downstream=True)
-    scene.wait_for_task(run, "step_01.promote", "failed")
-    return {"bad": bad, "again": scene.ended(run)}
-
-
 def observe(scene: Scene) -> dict[str, Any]:
     """A bad version of a rollout that only observes."""
     scene.given_stable("v1")
-    scene.given_version("v2", **_BROKEN)
+    scene.given_version("v2", **BROKEN)
     return {"ended": scene.release("v2", interval="5s")}
 
 
 def native(scene: Scene) -> dict[str, Any]:
     """The native format: a bad version, then a good one."""
     scene.given_stable("v1")
-    scene.given_version("v2", **_BROKEN)
+    scene.given_version("v2", **BROKEN)
     bad = scene.release("v2")
     scene.given_version("v3")
     return {"bad": bad, "good": scene.release("v3")}
@@ -145,7 +90,7 @@ def native(scene: Scene) -> dict[str, Any]:
 def pipeline(scene: Scene) -> dict[str, Any]:
     """A rollout as a task group in a DAG of the user's."""
     scene.given_stable("v1")
-    scene.given_version("v2", **_BROKEN)
+    scene.given_version("v2", **BROKEN)
     bad = scene.release("v2", interval="5s")
     scene.given_version("v3")
     return {"bad": bad, "good": scene.release("v3", interval="5s")}
@@ -155,21 +100,6 @@ def _bad(scene: Scene, **faults: Any) -> dict[str, Any]:
     scene.given_stable("v1")
     scene.given_version("v2", **faults)
     ended = scene.release("v2")
-    return {"ended": ended, "reached": scene.canary_answers_after(ended, "v2")}
-
-
-def _in_first_gate(scene: Scene) -> Any:
-    scene.given_stable("v1")
-    scene.given_version("v2")
-    run = scene.start("v2")
-    scene.wait_for_judging(run, "step_01")
-    return run
-
-
-def _after_teardown(scene: Scene, run: Any) -> dict[str, Any]:
-    # Airflow calls a marked run ended at once; its teardown follows.
-    scene.wait_for_task(run, "ensure_safe", "failed", "success")
-    ended = scene.ended(run)
     return {"ended": ended, "reached": scene.canary_answers_after(ended, "v2")}
 
 
@@ -187,17 +117,14 @@ def _login(scene: Scene) -> dict[str, str]:
 Play = Callable[[Scene], dict[str, Any]]
 
 SCENES: dict[str, Play] = {
-    "cleared": cleared,
+    **BUSY,
+    **CLICKS,
+    **NEWS,
     "crash": crash,
     "errors": errors,
-    "gate-failed": gate_failed,
-    "gate-success": gate_success,
     "latency": latency,
     "native": native,
     "observe": observe,
     "pipeline": pipeline,
     "promoted": promoted,
-    "run-failed": run_failed,
-    "run-success": run_success,
-    "task-cleared": task_cleared,
 }

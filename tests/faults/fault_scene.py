@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy import Proxy
-from scene import Released, Scene
+from scene import AFTER_VERDICT_SECONDS, Released, Scene
 
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
@@ -26,15 +23,14 @@ HOLD = "12s"
 # Half of all requests fail: no seed, load or machine makes that look healthy.
 _BROKEN = {"error_rate": 0.5}
 
-# Promised: this long after the verdict no request reaches the canary.
-_AFTER_VERDICT_SECONDS = 0.5
-
 
 class FaultScene(Scene):
     """One service, its DAG, and who breaks what.
 
     :param proxies: what this service's release talks through, by "router" or "source".
     """
+
+    document = "fault.yaml"
 
     def __init__(self, lab: Lab, name: str, *, proxies: Mapping[str, Proxy] | None = None) -> None:
         super().__init__(lab, name)
@@ -120,39 +116,7 @@ class FaultScene(Scene):
             assert time.monotonic() - began < seconds, f"{self.service} is not sealed: {split}"
             time.sleep(0.05)
 
-    def roll_back(self) -> dict[str, Any]:
-        """Put traffic back with the command that needs no Airflow; return what it said."""
-        return self._without_airflow("rollback")
-
-    def status(self) -> dict[str, Any]:
-        """Return what the command says about the router's record."""
-        return self._without_airflow("status")
-
-    def _without_airflow(self, name: str) -> dict[str, Any]:
-        command = [
-            sys.executable, "-m", "airflow_rollout.cli", name,
-            str(self.lab.airflow.dags / "fault.yaml"), "--router", "traefik_file",
-            "--router-conn-id", "traefik_default", "--router-service", self.service,
-        ]  # fmt: skip
-        connection = self.lab.connections["traefik_default"]
-        done = subprocess.run(
-            command, env={**os.environ, "AIRFLOW_CONN_TRAEFIK_DEFAULT": connection},
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        return {"exit": done.returncode, "said": done.stdout + done.stderr}
-
-    def over(self, run: DagRun) -> Released:
-        """Wait for the end of a run, its teardown included."""
-        self.wait_for_task(run, "ensure_safe", "failed", "success")
-        return self.ended(run)
-
     # --- then ---
-
-    def reached_after_verdict(self, released: Released, *versions: str) -> int:
-        """Count canary answers to requests sent 0.5 s after the verdict or later."""
-        stop = released.record.gates[-1].stop
-        assert stop is not None, "the gate did not stop this release itself"
-        return self.reached_since(stop.decided_at + _AFTER_VERDICT_SECONDS, *versions)
 
     def exposed_seconds(self, released: Released, *versions: str) -> float:
         """Return how long after the verdict users last reached the canary (negative: before)."""
@@ -161,16 +125,11 @@ class FaultScene(Scene):
         sent = [it.sent for it in self.answers() if it.version in versions]
         return max(sent, default=stop.decided_at) - stop.decided_at
 
-    def reached_since(self, since: float, *versions: str) -> int:
-        """Count answers of these versions to requests that were sent since then."""
-        time.sleep(1.0)  # let some requests be sent: none of them may reach it
-        return sum(it.version in versions for it in self.answers(since=since))
-
     def failures_after_verdict(self, released: Released) -> int:
         """Count the users who got no good answer to what they sent 0.5 s after the verdict."""
         stop = released.record.gates[-1].stop
         assert stop is not None, "the gate did not stop this release itself"
-        since = stop.decided_at + _AFTER_VERDICT_SECONDS
+        since = stop.decided_at + AFTER_VERDICT_SECONDS
         return sum(it.is_failed for it in self.answers(since=since))
 
     def canary_requests(self, *versions: str) -> int:

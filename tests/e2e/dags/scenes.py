@@ -1,5 +1,6 @@
 """One rollout a scene, all on one Traefik, each with a service of its own."""
 
+from airflow.providers.http.notifications.http import HttpNotifier
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
@@ -29,6 +30,46 @@ for name in (
     "task-cleared",
 ):
     rollout_dag("scene.yaml", dag_id=name, router_service=name, **SAID)
+
+for name in (
+    "gate-cleared",
+    "gate-skipped",
+    "run-cleared",
+    "run-deleted",
+    "tasks-success",
+    "busy-elsewhere",
+    "busy-queue",
+    "busy-refuse",
+):
+    rollout_dag("short.yaml", dag_id=name, router_service=name, **SAID)
+
+rollout_dag("short.yaml", dag_id="busy-queue-too", router_service="busy-queue", **SAID)
+
+with DAG("busy-refuse-too", schedule=None, params={"version": "", "url": "", "interval": ""}):
+    rollout_task_group(
+        "short.yaml",
+        group_id="release",
+        version="{{ params.version }}",
+        target="{{ params.url }}",
+        interval="{{ params.interval }}",
+        router_service="busy-refuse",
+        on_busy="refuse",
+        **SAID,
+    )
+
+NEWS = {"outcome": "{{ release.outcome }}", "reason": "{{ release.reason }}"}
+rollout_dag(
+    "short.yaml",
+    dag_id="news",
+    router_service="news",
+    on_event={
+        "rolled_back": [
+            HttpNotifier(http_conn_id="news", endpoint=place, json=NEWS)
+            for place in ("/keeps", "/hangs")
+        ]
+    },
+    **SAID,
+)
 
 rollout_dag("scene.yaml", dag_id="observe", router_service="observe", mode="observe", **SAID)
 
