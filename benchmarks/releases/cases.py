@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_rollout.release import Outcome
 
-__all__ = ["BAD", "CASES", "GOOD", "Case", "schedule"]
+__all__ = ["BAD", "CASES", "GOOD", "SERVICE", "SILENT", "TOLD", "Case", "schedule"]
+
+SERVICE = "payment-service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +19,7 @@ class Case:
 
     :param faults: what `Lab.start_version` is told; a seed comes to it where faults are random.
     :param interval: the interval its release asks for, the file's own when None.
+    :param rollout: the DAG that releases it.
     :param exposure_seconds: wanted from the first bad request to the last one on the canary.
     :param failed_requests: wanted at most; None where no number was promised.
     """
@@ -29,6 +32,7 @@ class Case:
     interval: str | None = None
     exposure_seconds: float | None = None
     failed_requests: int | None = None
+    rollout: str = SERVICE
 
 
 BAD = (
@@ -63,7 +67,16 @@ GOOD = Case(
     interval="5s",
     failed_requests=0,
 )
-CASES = (*BAD, GOOD)
+# The same version twice, to compare: by a rollout that tells nobody, and by one that tells a
+# receiver which never answers.
+SILENT = BAD[1]
+TOLD = replace(
+    SILENT,
+    name="told",
+    title="told: as v3, and whoever is told of its rollback never answers",
+    rollout=f"{SERVICE}-told",
+)
+CASES = (*BAD, TOLD, GOOD)
 
 
 def schedule(*, count: int, good: int) -> list[Case]:

@@ -12,10 +12,11 @@ from airflow_rollout.demo.answers import Answer
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.spec.bindings import Bindings
 from airflow_rollout.spec.loader import load_spec
-from benchmarks.releases.cases import Case, schedule
-from benchmarks.releases.figures import bad_figures, good_figures, load_figures
+from benchmarks.releases.cases import SERVICE, Case, schedule
+from benchmarks.releases.deaf import SETTINGS, deaf_receiver
+from benchmarks.releases.figures import bad_figures, good_figures, load_figures, told_figures
 from benchmarks.releases.measured import Measured, Played, measure
-from benchmarks.releases.stage import DAGS, SERVICE, Stage
+from benchmarks.releases.stage import DAGS, Stage
 from benchmarks.report import PartReport
 
 __all__ = ["PART", "run"]
@@ -59,24 +60,26 @@ def alone_seconds() -> float:
 
 
 def _play(console: Console, cases: list[Case], rate: int, patience: float, found: _Played) -> None:
-    with console.status("starting Airflow, router, service and load") as status:
-        lab = Lab([SERVICE], dags=DAGS)
-        with lab:
-            stage = Stage(lab, rate=rate, patience_seconds=patience)
-            found.answers = stage.answers
-            try:
-                status.update("releasing the first version")
-                stage.open()
-                found.loaded_since = stage.loaded_since
-                for number, case in enumerate(cases, start=1):
-                    status.update(f"release {number} of {len(cases)}: {case.title}")
-                    played = stage.play(case)
-                    found.releases.append(played)
-                    one = measure(played, stage.answers, until=time.time())
-                    console.print(f"{number:>3}/{len(cases)} {escape(_line(one))}")
-            finally:
-                # The answers' file goes with the lab.
-                stage.collect()
+    with (
+        console.status("starting Airflow, router, service and load") as status,
+        deaf_receiver() as connections,
+        Lab([SERVICE], dags=DAGS, connections=connections, settings=SETTINGS) as lab,
+    ):
+        stage = Stage(lab, rate=rate, patience_seconds=patience)
+        found.answers = stage.answers
+        try:
+            status.update("releasing the first version")
+            stage.open()
+            found.loaded_since = stage.loaded_since
+            for number, case in enumerate(cases, start=1):
+                status.update(f"release {number} of {len(cases)}: {case.title}")
+                played = stage.play(case)
+                found.releases.append(played)
+                one = measure(played, stage.answers, until=time.time())
+                console.print(f"{number:>3}/{len(cases)} {escape(_line(one))}")
+        finally:
+            # The answers' file goes with the lab.
+            stage.collect()
 
 
 def _line(one: Measured) -> str:
@@ -98,6 +101,7 @@ def _report(found: _Played, cases: list[Case], alone: float) -> PartReport:
     measured = _measured(found)
     figures = [
         *bad_figures(measured, alone=alone),
+        *told_figures(measured),
         *good_figures(measured),
         *load_figures(measured, found.answers, since=found.loaded_since),
     ]

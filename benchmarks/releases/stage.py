@@ -15,12 +15,11 @@ from airflow_rollout.demo.processes import LabError, wait_until
 from airflow_rollout.errors import RolloutError
 from airflow_rollout.record import ReleaseRecord
 from airflow_rollout.release import Outcome
-from benchmarks.releases.cases import GOOD, Case
+from benchmarks.releases.cases import GOOD, SERVICE, TOLD, Case
 from benchmarks.releases.measured import Played, is_as_expected
 
-__all__ = ["DAGS", "SERVICE", "Stage"]
+__all__ = ["DAGS", "Stage"]
 
-SERVICE = "payment-service"
 DAGS = Path(__file__).parents[2] / "dags"
 
 # Between two releases: the slowest answers of the one before come in and are its own.
@@ -50,7 +49,8 @@ class Stage:
 
     def open(self) -> None:
         """Release the first version and let its users come."""
-        self._lab.airflow.wait_for_dag(SERVICE)
+        for rollout in (SERVICE, TOLD.rollout):
+            self._lab.airflow.wait_for_dag(rollout)
         url = self._lab.start_version(SERVICE, self._stable)
         run = self._lab.release(SERVICE, self._stable, url, interval=GOOD.interval)
         run, record = self._lab.wait_release(run, timeout_seconds=self._patience_seconds)
@@ -72,7 +72,7 @@ class Stage:
         url = self._lab.start_version(SERVICE, version, **faults)
         played = Played(case=case, version=version, since=time.time())
         try:
-            run = self._lab.release(SERVICE, version, url, interval=case.interval)
+            run = self._lab.release(case.rollout, version, url, interval=case.interval)
         except RolloutError as error:
             played, run = replace(played, trouble=f"not started: {error}"), None
         if run is not None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import httpx
 import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.http.notifications.http import HttpNotifier
 from rich.console import Console
 
 from airflow_rollout.analysis.verdict import Judgement, Verdict
@@ -16,9 +20,11 @@ from airflow_rollout.demo.processes import LabError
 from airflow_rollout.record import GatePiece, ReleaseRecord, Stop
 from airflow_rollout.release import Outcome
 from benchmarks.releases import part
-from benchmarks.releases.cases import BAD, CASES, GOOD, schedule
-from benchmarks.releases.figures import bad_figures, good_figures, load_figures
+from benchmarks.releases.cases import BAD, CASES, GOOD, SERVICE, SILENT, TOLD, schedule
+from benchmarks.releases.deaf import SETTINGS, deaf_receiver
+from benchmarks.releases.figures import bad_figures, good_figures, load_figures, told_figures
 from benchmarks.releases.measured import Played, measure
+from benchmarks.releases.stage import DAGS
 
 START = 1_700_000_000.0
 V2 = BAD[0]
@@ -191,6 +197,52 @@ def test_figures_of_good_releases() -> None:
     assert figures["a whole release beyond its holds, by step"].values == pytest.approx((9.75,))
 
 
+def seen_after(seconds: float) -> ReleaseRecord:
+    stop = Stop(decided_at=START + 16, written_at=START + 16, seen_at=START + 16 + seconds)
+    return record(Outcome.ROLLED_BACK, [replace(STOPPED, stop=stop)], 17)
+
+
+@pytest.mark.parametrize(("told", "met"), [((0.3, 0.5, 0.4), True), ((0.3, 30.0, 30.4), False)])
+def test_receiver_that_never_answers_may_not_make_traffic_wait(
+    told: tuple[float, ...], met: bool
+) -> None:
+    played = [(SILENT, 0.3), *((TOLD, seconds) for seconds in told)]
+    many = [
+        measured(replace(ROLLED_BACK, case=case, record=seen_after(seconds)))
+        for case, seconds in played
+    ]
+    figures = {it.name: it for it in told_figures(many)}
+    ratio = figures["verdict -> weight 0 seen: with such a receiver / without"]
+    assert ratio.values == pytest.approx((sorted(told)[1] / 0.3,))
+    assert ratio.met is met
+    alone = {it.name: it for it in bad_figures(many, alone=360.0)}
+    assert len(alone["verdict -> last request on the canary"].values) == 1
+
+
+def test_ratio_without_its_other_half_is_missed() -> None:
+    only = measured(replace(ROLLED_BACK, case=TOLD))
+    assert told_figures([only])[-1].met is False
+    assert told_figures([measured()]) == []
+
+
+def test_receiver_takes_connections_and_never_answers() -> None:
+    with deaf_receiver() as connections, pytest.raises(httpx.ReadTimeout):
+        httpx.post(connections["deaf"], json="the reason", timeout=0.3)
+
+
+def test_rollout_that_tells_is_the_measured_one_but_for_that() -> None:
+    bundles = json.loads(str(SETTINGS["dag_processor"]["dag_bundle_config_list"]))
+    folders = [bundle["kwargs"].get("path", DAGS) for bundle in bundles]
+    dags = {}
+    for folder in folders:
+        dags |= DagBag(folder, safe_mode=True).dags
+    plain, told = (dags[name] for name in (SERVICE, TOLD.rollout))
+    assert set(plain.task_ids) == set(told.task_ids)
+    assert told.get_task("rollback").spec == plain.get_task("rollback").spec
+    assert plain.get_task("rollback").on_event == {}
+    assert [type(it) for it in told.get_task("rollback").on_event["rolled_back"]] == [HttpNotifier]
+
+
 def test_failures_outside_of_releases_are_not_lost() -> None:
     answers = [answer(-5, "", 0), *SEEN]
     figures = {it.name: it for it in load_figures([measured()], answers, since=START - 5)}
@@ -201,16 +253,16 @@ def test_failures_outside_of_releases_are_not_lost() -> None:
 
 def test_schedule_has_all_of_them_evenly() -> None:
     cases = schedule(count=10, good=20)
-    assert len(cases) == 50
+    assert len(cases) == 60
     for case in CASES:
         assert cases.count(case) == (20 if case is GOOD else 10)
-    first, second = cases[:25], cases[25:]
+    first, second = cases[:30], cases[30:]
     assert all(abs(first.count(case) - second.count(case)) <= 1 for case in CASES)
 
 
 def test_schedule_of_one_kind() -> None:
     assert schedule(count=0, good=2) == [GOOD, GOOD]
-    assert schedule(count=1, good=0) == list(BAD)
+    assert schedule(count=1, good=0) == [*BAD, TOLD]
 
 
 def test_run_that_ends_before_its_first_release_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +272,7 @@ def test_run_that_ends_before_its_first_release_says_so(monkeypatch: pytest.Monk
     monkeypatch.setattr(part, "Lab", interrupted)
     report = part.run(Console(file=io.StringIO()), count=1, good=2, rate=100)
     assert report.interrupted
-    assert report.faults == ("5 releases were not played",)
+    assert report.faults == ("6 releases were not played",)
     assert report.details["releases"] == []
 
 
@@ -231,7 +283,7 @@ def test_lab_that_does_not_start_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(part, "Lab", broken)
     report = part.run(Console(file=io.StringIO()), count=1, good=0, rate=100)
     assert not report.interrupted
-    assert report.faults == ("ended early: no free port", "3 releases were not played")
+    assert report.faults == ("ended early: no free port", "4 releases were not played")
 
 
 def test_file_read_alone_takes_six_minutes() -> None:
