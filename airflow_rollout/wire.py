@@ -30,11 +30,15 @@ __all__ = [
     "Response",
     "Send",
     "ask_http",
+    "asked_to_wait",
     "refuse_status",
 ]
 
 # Answers that say "not now": anything else from 400 on will not get better by asking again.
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
+
+# Seconds of the epoch have ten digits; a wait has a few.
+_DATE_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +186,7 @@ def refuse_status(response: HttpResponse, *, system: str, what: str, detail: str
         text += f": {detail}"
     if response.status in _TRANSIENT_STATUSES or response.status >= 500:
         raise TransientAdapterError(
-            text, system=system, retry_after_seconds=_retry_after(response.headers)
+            text, system=system, retry_after_seconds=asked_to_wait(response)
         )
     raise PermanentAdapterError(text, system=system)
 
@@ -195,8 +199,21 @@ def _hint(status: int) -> str:
     return ""
 
 
+def asked_to_wait(response: HttpResponse) -> float | None:
+    """Return for how many seconds the system wants to be left alone, None if it does not say.
+
+    `Retry-After` is seconds, or a date told by the answer's own clock. Where it is missing,
+    `X-RateLimit-Reset` is read if it is a number of seconds; a number as large as a date is one.
+    """
+    if response.status not in _TRANSIENT_STATUSES and response.status < 500:
+        return None
+    reset = response.headers.get("x-ratelimit-reset", "").strip()
+    if "retry-after" not in response.headers and reset.isdigit() and len(reset) < _DATE_DIGITS:
+        return float(reset)
+    return _retry_after(response.headers)
+
+
 def _retry_after(headers: dict[str, str]) -> float | None:
-    """Return how long the system asked to wait: seconds, or a date told by its own clock."""
     text = headers.get("retry-after", "").strip()
     if text.isdigit():
         return float(text)

@@ -15,6 +15,7 @@ from airflow_rollout.errors import AdapterError, PermanentAdapterError, Transien
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.credentials import connect_source, fill_in
+from airflow_rollout.hooks.patience import patient
 from airflow_rollout.hooks.transport import open_send, single_flight
 from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
 from airflow_rollout.metrics.registry import connection_form
@@ -147,7 +148,7 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
             provider=adapters.provider,
             router_send=router_send,
             workload_send=workload_send,
-            provider_send=provider_send,
+            provider_send=patient(provider_send, system=spec.source.provider),
             traffic=spec.traffic,
             namespace=spec.namespace,
             semantics=spec.judge.semantics,

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from airflow_rollout.analysis.parameters import Question
@@ -326,9 +325,6 @@ def _read_formula(expression: str) -> tuple[Queries, list[str], str]:
 
 
 def _answer(response: HttpResponse, what: str) -> Mapping[str, Any]:
-    waits = response.headers.get("x-ratelimit-reset", "")
-    if response.status == 429 and waits and "retry-after" not in response.headers:
-        response = replace(response, headers={**response.headers, "retry-after": waits})
     data = read_json(response, system=SYSTEM, what=what, words=_words)
     if not isinstance(data, dict):
         raise PermanentAdapterError(f"{what}: not an answer of Datadog's", system=SYSTEM)

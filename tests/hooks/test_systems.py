@@ -217,7 +217,7 @@ def test_adapters_are_checked_without_asking_anybody_and_the_file_is_named() -> 
     [
         replace(SPEC, traffic=replace(SPEC.traffic, router="nginx")),
         replace(SPEC, workload=replace(SPEC.workload, kind="vm")),
-        replace(SPEC, source=replace(SPEC.source, provider="graphite")),
+        replace(SPEC, source=replace(SPEC.source, provider="nagios")),
     ],
 )
 def test_an_unknown_adapter_is_a_fault_of_the_spec(spec: RolloutSpec, tmp_path: Path) -> None:
