@@ -12,7 +12,7 @@ SAID = {
 }
 
 # Rollouts that reach their router or metric source through a proxy which the test can break.
-SOAK = ("soak-1", "soak-2", "soak-3", "soak-4")
+SOAK = ("soak-1", "soak-2", "soak-3", "soak-4", "soak-5", "soak-6")
 OWN_ROUTER = ("router-cut", *SOAK)
 OWN_SOURCE = ("source-gap", "source-garbage", "source-hangs", "source-slow", *SOAK)
 
