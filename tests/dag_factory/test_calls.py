@@ -125,7 +125,7 @@ def test_a_piece_that_would_be_renewed_all_the_time_is_refused(
 _BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no router": ({"router": None}, "router"),
     "unknown router": ({"router": "nginx"}, "traefik_file"),
-    "unknown provider": ({"provider": "datadog"}, "prometheus"),
+    "unknown provider": ({"provider": "nagios"}, "prometheus"),
     "unknown workload": ({"workload": "lambda"}, "endpoints"),
     "no connection": ({"router_conn_id": None}, "conn"),
     "unknown mode": ({"mode": "guess"}, "found 'guess'; allowed: act or observe"),
