@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,33 @@ def busy_refuse(scene: Scene) -> dict[str, Any]:
 
 def busy_elsewhere(scene: Scene) -> dict[str, Any]:
     """Another Airflow releases the service; a release of this one waits for it."""
+    with _released_elsewhere(scene) as end:
+        before = scene.split()
+        run = scene.start("v3", interval="5s")
+        scene.wait_for_task(run, "prepare", "deferred")
+        said = _said(scene, run)
+        meanwhile = scene.split()
+        ended = end()
+    return {
+        "said": said, "before": before, "meanwhile": meanwhile, "elsewhere": ended,
+        "ended": scene.over(run),
+    }  # fmt: skip
+
+
+def busy_marked(scene: Scene) -> dict[str, Any]:
+    """A gate is marked failed while its release waits for its turn; then it gets its turn."""
+    with _released_elsewhere(scene) as end:
+        run = scene.start("v3", interval="5s")
+        scene.wait_for_task(run, "prepare", "deferred")
+        scene.api.set_task_state(run.dag_id, run.run_id, "step_01.gate", "failed")
+        scene.wait_for_task(run, "rollback", "success")
+        end()
+    return {"ended": scene.over(run), "answers": sum(it.version == "v3" for it in scene.answers())}
+
+
+@contextmanager
+def _released_elsewhere(scene: Scene) -> Iterator[Callable[[], str]]:
+    """Release v2 from another Airflow; gives what ends it, and says how."""
     scene.given_stable("v1")
     scene.given_version("v2")
     scene.given_version("v3")
@@ -51,25 +79,22 @@ def busy_elsewhere(scene: Scene) -> dict[str, Any]:
     with subprocess.Popen(
         command, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as elsewhere:
-        assert elsewhere.stdin is not None
-        assert elsewhere.stdout is not None
-        try:
-            assert elsewhere.stdout.readline() == "open\n"
-            before = scene.split()
-            run = scene.start("v3", interval="5s")
-            scene.wait_for_task(run, "prepare", "deferred")
-            said = _said(scene, run)
-            meanwhile = scene.split()
-            elsewhere.stdin.write("end\n")
-            elsewhere.stdin.flush()
-            ended = elsewhere.stdout.readline()
+        said, told = elsewhere.stdout, elsewhere.stdin
+        assert said is not None
+        assert told is not None
+
+        def end() -> str:
+            told.write("end\n")
+            told.flush()
+            ended = said.readline().strip()
             elsewhere.wait(timeout=60)
+            return ended
+
+        try:
+            assert said.readline() == "open\n"
+            yield end
         finally:
             elsewhere.kill()
-    return {
-        "said": said, "before": before, "meanwhile": meanwhile, "elsewhere": ended.strip(),
-        "ended": scene.over(run),
-    }  # fmt: skip
 
 
 def _other(scene: Scene) -> Scene:
@@ -86,6 +111,7 @@ def _said(scene: Scene, run: Any) -> str:
 
 BUSY: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "busy-elsewhere": busy_elsewhere,
+    "busy-marked": busy_marked,
     "busy-queue": busy_queue,
     "busy-refuse": busy_refuse,
 }

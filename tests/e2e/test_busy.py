@@ -60,3 +60,14 @@ def test_release_of_another_airflow_is_waited_for_and_not_touched(played: Played
     assert played["meanwhile"] == played["before"]
     assert played["elsewhere"] == "taken back"
     is_promoted(played["ended"], "v3")
+
+
+@pytest.mark.scene("busy-marked")
+def test_release_that_was_aborted_while_it_waited_never_opens(played: Played) -> None:
+    ended = played["ended"]
+    assert (ended.split.state, ended.split.weight) == (ReleaseState.SEALED, 0)
+    assert ended.split.stable.version == "v1"
+    assert ended.run.state == "failed"
+    assert played["answers"] == 0
+    told = [it.text for it in ended.record.timeline if it.task == "prepare"]
+    assert any("has begun before the release was opened" in text for text in told), told

@@ -38,6 +38,7 @@ for name in (
     "run-deleted",
     "tasks-success",
     "busy-elsewhere",
+    "busy-marked",
     "busy-queue",
     "busy-refuse",
 ):
