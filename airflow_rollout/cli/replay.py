@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import math
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TextIO
 
 from airflow_rollout.analysis.parameters import JudgeParams, Metric, Question, Semantics
 from airflow_rollout.cli.replay_counts import CountsFile
 from airflow_rollout.cli.replay_header import CountsError
+from airflow_rollout.cli.replay_input import opened_counts
 from airflow_rollout.cli.replay_view import Replayed, as_json, print_table
 from airflow_rollout.cli.replay_walk import WHOLE_FILE, Walk
 from airflow_rollout.cli.said import KNOWN, add_said_options, said_bindings
@@ -27,7 +22,6 @@ from airflow_rollout.spec.shares import parse_share
 __all__ = ["add_parser", "run"]
 
 _DONE = 0
-_STDIN = "-"
 _DEFAULT_INTERVAL_SECONDS = 10.0
 _DEFAULT_FAILURE_LIMIT = 3
 _DEFAULT_MIN_REQUESTS = 100
@@ -88,14 +82,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Replay the file and print what was found."""
-    with _opened(args.counts) as (lines, name):
+    with opened_counts(args.counts) as (lines, name):
         counts = CountsFile(lines, name=name)
         gate = _overridden(_gate(args, counts), args)
-        walk = Walk(
-            gate.params, gate.steps, boundaries=counts.boundaries, counters=args.cumulative,
-            first_length=counts.first_length(),
-        )  # fmt: skip
         asked = {metric.name: metric.question for metric in gate.params.metrics}
+        walk = Walk(
+            gate.params, gate.steps, boundaries=dict.fromkeys(asked, counts.boundaries),
+            counters=args.cumulative, first_length=counts.first_length(),
+        )  # fmt: skip
         walked = walk.run(counts.ticks(asked))
     replayed = Replayed(params=gate.params, counts=counts, walked=walked, notes=gate.notes)
     if args.format == "json":
@@ -103,29 +97,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_table(replayed)
     return _DONE
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[tuple[TextIO, str]]:
-    """Yield the lines and how messages call them."""
-    if file == _STDIN:
-        buffer = getattr(sys.stdin, "buffer", None)
-        if buffer is None:
-            yield sys.stdin, "standard input"
-            return
-        text = io.TextIOWrapper(buffer, encoding="utf-8-sig", newline="")
-        try:
-            yield text, "standard input"
-        finally:
-            # The stream belongs to whoever gave it to us.
-            text.detach()
-        return
-    try:
-        # A directory opens only to fail at the first line.
-        with Path(file).open(encoding="utf-8-sig", newline="") as stream:
-            yield stream, file
-    except OSError as error:
-        raise CountsError(f"cannot be read: {error.strerror}", file=file) from error
 
 
 # --- who judges ---

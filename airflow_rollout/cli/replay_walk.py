@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from airflow_rollout.analysis.judge import Judge, StepContext
@@ -72,7 +72,7 @@ class Walked:
 class Walk:
     """Judge ticks in their order, step by step, until the release ends or the file does.
 
-    :param boundaries: of the file's histograms, for latency metrics.
+    :param boundaries: of each latency metric's histogram.
     :param counters: whether the file holds counters that only rise, instead of counts.
     :param first_length: seconds that the first row's counts took.
     """
@@ -82,7 +82,7 @@ class Walk:
         params: JudgeParams,
         steps: tuple[PlannedStep, ...],
         *,
-        boundaries: tuple[float, ...],
+        boundaries: Mapping[str, tuple[float, ...]],
         counters: bool,
         first_length: float,
     ) -> None:
@@ -163,7 +163,7 @@ class Walk:
     def _readings(self, tick: Tick) -> Iterator[tuple[str, Reading]]:
         for place, (name, (canary, stable)) in enumerate(tick.counts.items()):
             latency = self._questions[name] is Question.LATENCY
-            boundaries = self._boundaries if latency else ()
+            boundaries = self._boundaries.get(name, ()) if latency else ()
             if place == 0:
                 self._add(canary, stable)
             if self._counters:
