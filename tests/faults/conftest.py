@@ -82,6 +82,11 @@ def played(plays: dict[str, Future[Any]], request: pytest.FixtureRequest) -> dic
     return played
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the lab that stays until the end to the end: the others end with their files."""
+    items.sort(key=lambda item: "lab" in getattr(item, "fixturenames", ()))
+
+
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Keep the figures of a scene for the summary."""
     played = getattr(item, "funcargs", {}).get("played")
