@@ -44,6 +44,10 @@ Tally = Mapping[float, tuple[int, tuple[int, ...]]]
 # A counter that is born exactly when the one before it dies could be either.
 _INSTANT_SECONDS = 0.001
 
+# A service that gets requests has some in nearly every bucket: after this many without any, in
+# either arm, the source has stopped telling, and what it told before does not say how it is now.
+_STALE_BUCKETS = 3
+
 # Counts that were rates in between come back with the last digits wrong.
 _WHOLE = 0.01
 
@@ -162,6 +166,12 @@ def read_buckets(
             at=span.end,
             reason=f"neither arm has a request in the {span.end - span.start:g} s until "
             f"{buckets.delay_seconds:g} s ago",
+        )
+    silent = span.end - times[-1] - buckets.seconds
+    if silent >= _STALE_BUCKETS * buckets.seconds:
+        return NoData(
+            at=span.end,
+            reason=f"neither arm has a request in the last {silent:g} s that are complete",
         )
     empty = (0, (0,) * max(1, len(boundaries)))
     arms = [

@@ -70,6 +70,15 @@ def test_neither_arm_is_no_data() -> None:
     assert isinstance(read_buckets({}, {}, span=span, buckets=BUCKETS), NoData)
 
 
+def test_a_source_that_has_stopped_telling_is_no_data() -> None:
+    span = BUCKETS.closed(window(1000, 1090, earliest=1000))
+    assert span is not None
+    told = {1000.0: (7, (0,)), 1010.0: (9, (2,))}
+    assert isinstance(read_buckets(told, told, span=span, buckets=BUCKETS), NoData)
+    still = {**told, 1030.0: (1, (0,))}
+    assert isinstance(read_buckets(told, still, span=span, buckets=BUCKETS), Cumulative)
+
+
 def test_an_open_bucket_in_the_answer_is_left_alone() -> None:
     span = BUCKETS.closed(window(1000, 1060, earliest=1000))
     assert span is not None
@@ -91,8 +100,8 @@ def test_however_often_and_late_it_is_read_each_bucket_is_counted_once(
     stable: list[tuple[int, tuple[int, ...]]],
     reads: list[int],
 ) -> None:
-    at = dict.fromkeys(range(12))
-    arms: list[Tally] = [{1000.0 + 10 * k: side[k] for k in at} for side in (canary, stable)]
+    # Only what has been is known at a read; the source tells of every bucket, as traffic does.
+    arms: list[Tally] = [{1000.0 + 10 * k: side[k] for k in range(12)} for side in (canary, stable)]
     ledger, counted = Ledger(), 0
     # The first read sees the first bucket and makes it the origin, as it is before a promote.
     for second in (10, *(max(10, one) for one in reads), 120):
