@@ -17,6 +17,7 @@ from airflow_rollout.analysis.checks import CheckResult, look, unanswered
 from airflow_rollout.analysis.counted import CountedChecks
 from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.findings import finding, leading_sentence
+from airflow_rollout.analysis.outlook import outlook
 from airflow_rollout.analysis.parameters import JudgeParams, Mode, Promote, Semantics
 from airflow_rollout.analysis.promotion import as_odds
 from airflow_rollout.analysis.readings import Probe, Reading
@@ -284,8 +285,10 @@ class Judge:
         if any(track.promotion is not None for track in self._acting()):
             limit = 1.0 / self._params.promotion.beta
             parts.append(f"no worse than stable: {odds(as_odds(self._promotion()), limit)}")
-        missing = self._open_points(looks, only_open=True)
-        return "; ".join([*parts, missing] if missing else parts)
+        parts.append(self._open_points(looks, only_open=True))
+        elapsed = self._schedule.elapsed(at)
+        parts.append(outlook(self._acting(), self._params, elapsed_seconds=elapsed))
+        return "; ".join(part for part in parts if part)
 
     def _open_points(self, looks: Mapping[str, CheckResult], *, only_open: bool = False) -> str:
         shown = [looks[t.metric.name] for t in self._acting()]
