@@ -7,7 +7,14 @@ import json
 import math
 from dataclasses import dataclass, replace
 
-from airflow_rollout.analysis.parameters import JudgeParams, Metric, Question, Semantics
+from airflow_rollout.analysis.parameters import (
+    JudgeParams,
+    Metric,
+    Promote,
+    Promotion,
+    Question,
+    Semantics,
+)
 from airflow_rollout.cli.replay_counts import CountsFile
 from airflow_rollout.cli.replay_header import CountsError
 from airflow_rollout.cli.replay_input import opened_counts
@@ -137,6 +144,7 @@ def _plain_gate(counts: CountsFile) -> _Gate:
         interval_seconds=_DEFAULT_INTERVAL_SECONDS,
         failure_limit=_DEFAULT_FAILURE_LIMIT,
         min_requests=_DEFAULT_MIN_REQUESTS,
+        promotion=Promotion(when=Promote.ON_EVIDENCE),
     )
     return _Gate(params=params, steps=(WHOLE_FILE,))
 

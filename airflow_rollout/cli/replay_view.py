@@ -73,7 +73,8 @@ def as_json(replayed: Replayed) -> dict[str, Any]:
     return {
         "verdict": judgement.verdict.name,
         "at_seconds": judgement.at,
-        "evidence": judgement.evidence,
+        # Of the last row read: a PASS comes before that, and may still be overtaken.
+        "evidence": replayed.walked.timeline[-1].evidence,
         "limit": judgement.limit,
         "reason": replayed.reason,
         "rows": replayed.counts.rows,
@@ -142,4 +143,4 @@ def print_table(replayed: Replayed) -> None:
 
 def _rows(replayed: Replayed) -> str:
     read = plural(replayed.counts.rows, "row")
-    return f"{read} read" + (", no further" if replayed.walked.finished else ", all of them")
+    return f"{read} read" + (", all of them" if replayed.walked.read_all else ", no further")

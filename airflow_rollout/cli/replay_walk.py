@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_rollout.analysis.judge import Judge, StepContext
-from airflow_rollout.analysis.parameters import JudgeParams, Question
+from airflow_rollout.analysis.parameters import JudgeParams, Promote, Question
 from airflow_rollout.analysis.readings import (
     ArmCounts,
     CounterPoint,
@@ -57,11 +57,15 @@ class StepEnd:
 
 @dataclass(slots=True, kw_only=True)
 class Walked:
-    """What came out: the steps in their order, the last one decides."""
+    """What came out: the steps in their order, the last one decides.
+
+    `finished` says that the release ended, `read_all` that the file was read to its end.
+    """
 
     steps: list[StepEnd] = field(default_factory=list)
     timeline: list[Moment] = field(default_factory=list)
     finished: bool = False
+    read_all: bool = True
 
     @property
     def last(self) -> StepEnd:
@@ -118,8 +122,11 @@ class Walk:
             if judgement.verdict is Verdict.PASS and self._steps[number] is WHOLE_FILE:
                 # Nothing rises in this file: the first PASS counts, and the rest may still fail.
                 passed = passed or judgement
+                self._params = _without_promotion(self._params)
+                judge = self._judge(number, judge.state())
                 continue
-            self._end(number, judgement)
+            self._end(number, judgement, at, judge.evidence)
+            walked.read_all = False
             if judgement.verdict is not Verdict.PASS or number + 1 == len(self._steps):
                 walked.finished = True
                 return walked
@@ -127,7 +134,8 @@ class Walk:
             self._began = at
             judge = self._judge(number, judge.state())
         if judge is not None:
-            self._end(number, passed or judge.assess(at))
+            walked.read_all = True
+            self._end(number, passed or judge.assess(at), at, judge.evidence)
             walked.finished = passed is not None
         return walked
 
@@ -151,11 +159,11 @@ class Walk:
             evidence=evidence,
         )  # fmt: skip
 
-    def _end(self, number: int, judgement: Judgement) -> None:
+    def _end(self, number: int, judgement: Judgement, at: float, evidence: float) -> None:
         step, timeline = self._steps[number], self._walked.timeline
-        if not timeline or timeline[-1].seconds != judgement.at:
-            # What decided must be seen, whatever was thinned out.
-            timeline.append(self._moment(judgement.at, number, judgement.evidence))
+        if not timeline or timeline[-1].seconds != at:
+            # The last row read must be seen, whatever was thinned out.
+            timeline.append(self._moment(at, number, evidence))
         self._walked.steps.append(
             StepEnd(id=step.id, weight=step.weight, began=self._began, judgement=judgement)
         )
@@ -203,6 +211,11 @@ class Walk:
         if len(timeline) > _LONGEST_TIMELINE:
             del timeline[1::2]
             self._every *= 2
+
+
+def _without_promotion(params: JudgeParams) -> JudgeParams:
+    """Return parameters that gather no more proof of what is shown already."""
+    return replace(params, promotion=replace(params.promotion, when=Promote.ON_TIME))
 
 
 def _series(arm: str, at: float, counts: ArmCounts) -> CounterSeries:
