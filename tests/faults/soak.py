@@ -310,6 +310,8 @@ def main() -> int:
                 for play in plays:
                     play.result()
             finally:
+                # Also when a person has seen enough: what has begun is played to its end.
+                soak.until = 0.0
                 over.set()
             outages.result()
     for violation in soak.violations:
