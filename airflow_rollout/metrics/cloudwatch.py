@@ -197,12 +197,13 @@ class CloudwatchProvider:
             )
         points = next(iter(found.values()), [])
         numbers = [(at_ + period, finite(v, what="value", system=SYSTEM)) for at_, v in points]
-        until = at.end - self._buckets.delay_seconds
-        reading = newest(numbers, since=since, until=until)
+        delay = self._buckets.delay_seconds
+        until = at.end - delay
+        reading = newest(numbers, since=since + period, until=until, delay_seconds=delay)
         if requests is None or not isinstance(reading, Value):
             return reading
         counts = {at_ + period: count_of(v, name="requests", system=SYSTEM) for at_, v in requests}
-        return replace(reading, requests=counts.get(reading.at, 0))
+        return replace(reading, requests=counts.get(reading.at - delay, 0))
 
     async def _results(
         self, queries: list[dict[str, Any]], start: float, end: float, send: Send

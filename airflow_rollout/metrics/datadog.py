@@ -31,6 +31,7 @@ from airflow_rollout.metrics.time_buckets import (
     boundaries_of,
     count_of,
     filled_in,
+    newest,
     read_buckets,
     read_seconds,
 )
@@ -219,11 +220,12 @@ class DatadogProvider:
             raise _several(max(map(len, columns)), expression)
         numbers = [finite(values[0], what=what, system=SYSTEM) for values in columns if values]
         if not numbers or numbers[0] is None:
-            return NoData(at=span.end, reason="the query has no value")
+            return NoData(at=at.end, reason="the query has no value")
         # Without a value the number of requests is not unknown, it is none.
         counted = len(formulas) > 1
         requests = round(numbers[1] or 0) if counted and len(numbers) > 1 else 0
-        return Value(at=span.end, canary=numbers[0], requests=requests if counted else None)
+        complete = span.end + self._buckets.delay_seconds
+        return Value(at=complete, canary=numbers[0], requests=requests if counted else None)
 
     async def _ask_v2(
         self, kind: str, attributes: dict[str, Any], what: str, send: Send
@@ -265,17 +267,13 @@ class DatadogProvider:
         if not series:
             return NoData(at=at.end, reason="the query found no series")
         with understanding(what, system=SYSTEM):
-            return _newest_point(series[0], since, at.end - self._buckets.delay_seconds, what)
-
-
-def _newest_point(series: Mapping[str, Any], since: float, until: float, what: str) -> Reading:
-    interval = float(series.get("interval") or 0)
-    for milliseconds, raw in reversed(items(series, "pointlist")):
-        ends = float(milliseconds) / 1000 + interval
-        number = finite(raw, what=what, system=SYSTEM)
-        if number is not None and ends <= until and ends - interval >= since:
-            return Value(at=ends, canary=number)
-    return NoData(at=until, reason="no bucket with a value is complete yet")
+            interval = float(series[0].get("interval") or 0)
+            points = [
+                (float(begin) / 1000 + interval, finite(raw, what=what, system=SYSTEM))
+                for begin, raw in items(series[0], "pointlist")
+            ]
+            delay = self._buckets.delay_seconds
+            return newest(points, since=since + interval, until=at.end - delay, delay_seconds=delay)
 
 
 def _tally(counts: list[int], *, at_most: bool) -> tuple[int, tuple[int, ...]]:

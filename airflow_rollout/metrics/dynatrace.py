@@ -107,7 +107,7 @@ class DynatraceProvider:
         with understanding(what, system=SYSTEM):
             if "error" in data:
                 raise PermanentAdapterError(f"{what}: {_words(data)}", system=SYSTEM)
-            return _one_number(data, what, span.end)
+            return _one_number(data, what, span.end + self._buckets.delay_seconds)
 
 
 def _one_number(data: Mapping[str, Any], what: str, at: float) -> Reading:

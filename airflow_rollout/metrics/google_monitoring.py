@@ -111,7 +111,12 @@ class GoogleMonitoringProvider:
                 (_seconds(point["interval"]["endTime"]), _number(point["value"], what))
                 for point in items(series[0], "points")
             ]
-            return newest(points, since=since, until=at.end - self._delay_seconds)
+            return newest(
+                points,
+                since=since + period,
+                until=at.end - self._delay_seconds,
+                delay_seconds=self._delay_seconds,
+            )
 
 
 def _read(text: str) -> dict[str, str]:

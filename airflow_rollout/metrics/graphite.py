@@ -87,8 +87,13 @@ class GraphiteProvider:
                 reason="no such series, or a fault in the target: Graphite answers both alike",
             )
         with understanding(what, system=SYSTEM):
-            points = _points(data[0], what)
-            return newest(points, since=since, until=at.end - self._delay_seconds)
+            step, points = _points(data[0], what)
+            return newest(
+                points,
+                since=since + step,
+                until=at.end - self._delay_seconds,
+                delay_seconds=self._delay_seconds,
+            )
 
 
 def _params(target: str, since: float, until: float) -> tuple[tuple[str, str], ...]:
@@ -97,11 +102,11 @@ def _params(target: str, since: float, until: float) -> tuple[tuple[str, str], .
     return tuple({**usual, **given, "format": "json"}.items())
 
 
-def _points(series: Any, what: str) -> list[tuple[float, float | None]]:
-    """Return the end of each bucket and its number; a datapoint is dated by its beginning."""
+def _points(series: Any, what: str) -> tuple[float, list[tuple[float, float | None]]]:
+    """Return the step, and the end of each with its number: datapoints are dated by their start."""
     found = [
         (float(at), finite(value, what=what, system=SYSTEM))
         for value, at in items(series, "datapoints")
     ]
     step = min((b[0] - a[0] for a, b in pairwise(found)), default=0.0)
-    return [(at + step, value) for at, value in found]
+    return step, [(at + step, value) for at, value in found]

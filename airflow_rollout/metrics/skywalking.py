@@ -110,13 +110,13 @@ class SkywalkingProvider:
         with understanding(what, system=SYSTEM):
             if items(data, "errors"):
                 raise PermanentAdapterError(f"{what}: {_words(data)}", system=SYSTEM)
-            return _newest(data["data"]["result"], what, span)
+            return _newest(data["data"]["result"], what, span, self._buckets.delay_seconds)
 
     def _time(self, seconds: float) -> str:
         return (datetime.fromtimestamp(seconds, UTC) + self._offset).strftime("%Y-%m-%d %H%M")
 
 
-def _newest(result: Mapping[str, Any], what: str, span: Span) -> Reading:
+def _newest(result: Mapping[str, Any], what: str, span: Span, delay_seconds: float) -> Reading:
     if result.get("error"):
         raise PermanentAdapterError(f"{what}: {result['error']}", system=SYSTEM)
     series = items(result, "results")
@@ -135,7 +135,7 @@ def _newest(result: Mapping[str, Any], what: str, span: Span) -> Reading:
         )
         for one in items(series[0], "values")
     ]
-    return newest(points, since=span.start, until=span.end)
+    return newest(points, since=span.start, until=span.end, delay_seconds=delay_seconds)
 
 
 def _read(text: str, service: str) -> tuple[str, str]:

@@ -123,7 +123,12 @@ class SplunkProvider:
         if not series:
             return NoData(at=at.end, reason="the program published nothing")
         points = next(iter(series.values()))
-        return newest(points, since=since, until=at.end - self._delay_seconds)
+        return newest(
+            points,
+            since=since,
+            until=at.end - self._delay_seconds,
+            delay_seconds=self._delay_seconds,
+        )
 
 
 def _read_stream(body: bytes, what: str) -> tuple[dict[str, list[Point]], bool]:

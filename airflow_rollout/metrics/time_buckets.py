@@ -192,18 +192,28 @@ def _lives(
         yield CounterSeries(key="buckets", points=(point,), born_at=start + _INSTANT_SECONDS)
 
 
-def newest(points: Iterable[tuple[float, float | None]], *, since: float, until: float) -> Reading:
+def newest(
+    points: Iterable[tuple[float, float | None]],
+    *,
+    since: float,
+    until: float,
+    delay_seconds: float = 0.0,
+) -> Reading:
     """Return the newest number of a series that is complete and of this release.
 
+    It is dated by when it was complete: a source that is always a minute late is not out of date,
+    one that has stopped is.
+
     :param points: end of the bucket -> its number, None for none; in any order.
-    :param since: buckets that end before are from before the release.
+    :param since: buckets that end before began before the release: with a part of another one.
     :param until: buckets that end after are not complete yet.
+    :param delay_seconds: how long after its end a bucket is complete.
     """
     known = [(at, value) for at, value in points if value is not None]
     complete = [one for one in known if since <= one[0] <= until]
     if complete:
         at, value = max(complete)
-        return Value(at=at, canary=value)
+        return Value(at=at + delay_seconds, canary=value)
     if not known:
         return NoData(at=until, reason="the series holds no number")
     age = until - max(known)[0]

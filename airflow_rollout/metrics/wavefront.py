@@ -99,7 +99,12 @@ class WavefrontProvider:
                 (float(start) + _MINUTE_SECONDS, finite(value, what=what, system=SYSTEM))
                 for start, value in items(series[0], "data")
             ]
-            return newest(points, since=since, until=at.end - self._delay_seconds)
+            return newest(
+                points,
+                since=since + _MINUTE_SECONDS,
+                until=at.end - self._delay_seconds,
+                delay_seconds=self._delay_seconds,
+            )
 
 
 def _words(data: Any) -> str:

@@ -85,8 +85,8 @@ CONTRACT = Contract(
         Case.COUNTS: Recorded(answers=(BOTH_ARMS,), asked=ERRORS, counts=(50, 3)),
         Case.EMPTY: Recorded(answers=(classic(),), words="no series"),
         Case.NULL: Recorded(answers=(scalar(None, 0),), asked=FORMULA, words="no value"),
-        Case.NAN: Recorded(answers=(classic([[LAST, float("nan")]]),), words="no bucket"),
-        Case.INFINITE: Recorded(answers=(classic([[LAST, float("inf")]]),), words="no bucket"),
+        Case.NAN: Recorded(answers=(classic([[LAST, float("nan")]]),), words="no number"),
+        Case.INFINITE: Recorded(answers=(classic([[LAST, float("inf")]]),), words="no number"),
         Case.SEVERAL: Recorded(answers=(classic([[LAST, 1]], [[LAST, 2]]),), words="2 series"),
         Case.PARTIAL: Recorded(
             # One arm has not arrived yet: it counts as no request, and never as no error.

@@ -112,6 +112,8 @@ def test_a_value_without_the_requests_behind_it_rests_on_none() -> None:
 
 def test_a_point_from_before_the_release_is_not_taken() -> None:
     assert isinstance(read(CONTRACT, classic([[START - 600, 0.1]])), NoData)
+    # Half of this bucket is from before.
+    assert isinstance(read(CONTRACT, classic([[START - 5, 0.1]])), NoData)
 
 
 def test_seconds_in_the_first_version_and_milliseconds_in_the_second() -> None:

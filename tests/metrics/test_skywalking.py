@@ -85,7 +85,7 @@ def test_an_object_names_another_service() -> None:
 def test_a_single_value_is_of_the_whole_window() -> None:
     reading = read(CONTRACT, result({0: 7}, kind="SINGLE_VALUE"))
     assert isinstance(reading, Value)
-    assert (reading.canary, reading.at) == (7, START + 60)
+    assert (reading.canary, reading.at) == (7, START + 120)
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "{1}"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_rollout.analysis.counts import Ledger
-from airflow_rollout.analysis.readings import Cumulative, NoData
+from airflow_rollout.analysis.readings import Cumulative, NoData, Value
 from airflow_rollout.errors import PermanentAdapterError, SpecError
 from airflow_rollout.metrics.base import Window
 from airflow_rollout.metrics.source_options import read_source_options
@@ -16,6 +16,7 @@ from airflow_rollout.metrics.time_buckets import (
     Buckets,
     Tally,
     count_of,
+    newest,
     read_buckets,
     read_seconds,
 )
@@ -85,6 +86,16 @@ def test_an_open_bucket_in_the_answer_is_left_alone() -> None:
     reading = read_buckets({1020.0: (3, (0,)), 1030.0: (9, (9,))}, {}, span=span, buckets=BUCKETS)
     assert isinstance(reading, Cumulative)
     assert reading.at == 1030
+
+
+def test_a_number_is_as_old_as_its_completion() -> None:
+    reading = newest([(1060.0, 5.0), (1120.0, 6.0)], since=1000, until=1100, delay_seconds=60)
+    assert reading == Value(at=1120.0, canary=5.0)
+
+
+def test_the_newest_number_that_is_there_is_taken_in_any_order() -> None:
+    points = [(1080.0, None), (1060.0, 5.0), (1070.0, 6.0), (1200.0, 9.0)]
+    assert newest(points, since=1000, until=1100) == Value(at=1070.0, canary=6.0)
 
 
 COUNTS = st.tuples(st.integers(0, 50), st.integers(0, 50)).map(lambda two: (max(two), (min(two),)))
