@@ -265,9 +265,7 @@ FIELDS: dict[str, tuple[Check, Fate, str]] = {
     ),
     "spec.analysis.metrics[].templateRef.name": (_text, Fate.READ, ""),
     "spec.analysis.metrics[].templateRef.namespace": (_text, Fate.READ, ""),
-    "spec.analysis.metrics[].templateVariables": (
-        _text_map, Fate.REPLACED, "says nothing without its template",
-    ),
+    "spec.analysis.metrics[].templateVariables": (_text_map, Fate.READ, ""),
     "spec.analysis.webhooks": (_items, Fate.READ, ""),
     "spec.analysis.webhooks[]": (_mapping, Fate.UNSUPPORTED, "the hook is not called"),
     "spec.analysis.webhooks[].name": (_text, Fate.READ, ""),

@@ -32,7 +32,7 @@ def unread_queries(analysis: Field, variables: Variables) -> list[str]:
         if query is None or not query.text():
             continue
         built_in = "name" in fields and fields["name"].text() in (_SUCCESS, _DURATION)
-        if built_in or variables.render(query.text(), _window(fields)) is None:
+        if built_in or variables.render(query.text(), _window(fields), _own(fields)) is None:
             paths.append(query.path)
     return paths
 
@@ -83,7 +83,7 @@ def _metric(item: Field, name: str, variables: Variables) -> Metric | None:
             threshold=limits, window_seconds=seconds,
         )  # fmt: skip
     if "query" in fields and fields["query"].text():
-        query = variables.render(fields["query"].text(), _window(fields))
+        query = variables.render(fields["query"].text(), _window(fields), _own(fields))
         if query is None:
             return None
         return Metric(
@@ -102,6 +102,12 @@ def _metric(item: Field, name: str, variables: Variables) -> Metric | None:
 def _window(fields: dict[str, Field]) -> str:
     """Return the window as it is written: queries contain it."""
     return ("interval" in fields and fields["interval"].text()) or _DEFAULT_WINDOW
+
+
+def _own(fields: dict[str, Field]) -> dict[str, str]:
+    """Return what the metric's own variables stand for."""
+    place = fields.get("templateVariables")
+    return {} if place is None else {name: one.text() for name, one in place.entries().items()}
 
 
 def _window_seconds(fields: dict[str, Field]) -> float:

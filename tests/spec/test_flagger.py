@@ -258,3 +258,30 @@ def test_a_query_is_rendered_with_what_the_file_says(
     }
     spec = read(canary(changes))
     assert (spec.judge.metrics[1].query, spec.unsupported) == (asked, ())
+
+
+def test_a_metrics_own_variables_are_put_into_its_query(read: Read, canary: Make) -> None:
+    metric = {
+        "name": "queue", "thresholdRange": {"max": 1},
+        "query": 'max(queue{job="{{ target }}",stage="{{variables.direction}}"})',
+        "templateVariables": {"direction": "inbound", "unused": "x"},
+    }  # fmt: skip
+    spec = read(canary({"spec.analysis.metrics[1]": metric}))
+    assert spec.judge.metrics[1].query == 'max(queue{job="shop-web",stage="inbound"})'
+    assert spec.unsupported == ()
+
+
+@pytest.mark.parametrize(
+    "query", ["max({{ variables.nothing }})", "max({{ variables }})", "max({{ variables.a.b }})",
+              "max({{ index variables \"a\" }})"],
+)  # fmt: skip
+def test_a_variable_that_nobody_gave_is_listed_and_never_asked(
+    read: Read, canary: Make, query: str
+) -> None:
+    metric = {
+        "name": "queue", "query": query, "thresholdRange": {"max": 1},
+        "templateVariables": {"a": "x"},
+    }  # fmt: skip
+    spec = read(canary({"spec.analysis.metrics[1]": metric}))
+    assert spec.unsupported == ("spec.analysis.metrics[1].query",)
+    assert [one.name for one in spec.judge.metrics] == ["request-success-rate"]
