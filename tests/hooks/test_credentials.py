@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from test_transport import serving
 
 from airflow_rollout.errors import PermanentAdapterError
-from airflow_rollout.hooks.connection import ConnectionInfo, static_connections
+from airflow_rollout.hooks.connection import ConnectionInfo, airflow_connections, static_connections
 from airflow_rollout.hooks.credentials import connect_source, fill_in
 from airflow_rollout.hooks.transport import open_send
 from airflow_rollout.metrics.registry import connection_form
@@ -119,7 +120,6 @@ def signed_source() -> ConnectionInfo:
 
 
 def test_amazon_gets_a_signature_that_its_own_rule_confirms() -> None:
-    pytest.importorskip("airflow.providers.amazon", reason="the extra `aws` is not installed")
     request = HttpRequest(url="/api/v1/query", params=(("query", "sum(x)"), ("time", "1.5")))
     found = header_lines(signed_source(), request)
     assert found["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
@@ -164,3 +164,19 @@ def test_without_the_extra_the_error_says_what_to_install() -> None:
     info = ConnectionInfo(conn_id="gmp", conn_type="prometheus", extra={"auth": "google"})
     with pytest.raises(PermanentAdapterError, match=r"install airflow-rollout\[google\]"):
         header_lines(fill_in(info, PROMETHEUS))
+
+
+def test_keys_of_a_connection_are_masked_wherever_airflow_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow.sdk.log import redact
+
+    secrets = ("a" * 5 + "-api-key", "b" * 5 + "-app-key", "c" * 5 + "-header", "d" * 5 + "-token")
+    extra = {
+        "api_key": secrets[0], "app_key": secrets[1], "headers": {"X-Token": secrets[2]},
+        "token": secrets[3], "region_name": "eu-west-1",
+    }  # fmt: skip
+    monkeypatch.setenv("AIRFLOW_CONN_DOG", json.dumps({"conn_type": "datadog", "extra": extra}))
+    asyncio.run(airflow_connections()("dog"))
+    shown = str(redact(f"asked with {' '.join(secrets)} in eu-west-1"))
+    assert shown == "asked with *** *** *** *** in eu-west-1"

@@ -99,10 +99,11 @@ def test_arms_without_dimensions_are_refused() -> None:
 
 
 def test_requests_are_what_botocores_model_asks_for() -> None:
-    botocore = pytest.importorskip("botocore.session", reason="the extra `aws` is not installed")
+    # Imported here: half of these tests' time, which the others need not pay.
+    from botocore.session import get_session
     from botocore.validate import ParamValidator
 
-    model = botocore.get_session().get_service_model("cloudwatch")
+    model = get_session().get_service_model("cloudwatch")
     assert "json" in model.metadata["protocols"]
     for recorded in (
         Recorded(answers=(), asked=ERRORS, options=ARMS),
@@ -120,9 +121,9 @@ class _Moto:
     """A moto server on loopback, and a connection to it."""
 
     def __init__(self) -> None:
-        moto = pytest.importorskip("moto.server", reason="moto is not installed")
-        pytest.importorskip("airflow.providers.amazon", reason="the extra `aws` is not installed")
-        self.server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        from moto.server import ThreadedMotoServer
+
+        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 
     def __enter__(self) -> _Moto:
         self.server.start()
