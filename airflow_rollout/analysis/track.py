@@ -12,6 +12,7 @@ from airflow_rollout.analysis.counts import Interval, Ledger, add_counts
 from airflow_rollout.analysis.evidence import Growth, effective_dispersion
 from airflow_rollout.analysis.guardrail import GuardrailProcess
 from airflow_rollout.analysis.histogram import ComparisonProcess, slower_than
+from airflow_rollout.analysis.idle import IdleStable
 from airflow_rollout.analysis.odds_interval import OddsInterval
 from airflow_rollout.analysis.parameters import JudgeParams, Metric, Mode, Promote, Question
 from airflow_rollout.analysis.promotion import PromotionProcess
@@ -63,6 +64,7 @@ class Track:
         self.skipped = 0
         self._warmup = params.warmup_seconds
         self._straddles = False
+        self._idle = IdleStable()
         self.comparison, self.guardrail = _processes(metric, params, weight)
         self.promotion = _promotion(metric, params)
         self.odds = _odds(metric, params)
@@ -106,6 +108,7 @@ class Track:
         self.step_stable = NOTHING
         self._straddles = self.ledger.observed_from is not None
         self.asked = False
+        self._idle.forget()
         if self.promotion is not None:
             self.promotion.start_anew()
 
@@ -127,7 +130,7 @@ class Track:
         late = self.ledger.newest is not None and at < self.ledger.newest
         interval = self.ledger.feed(reading)
         if interval is not None:
-            self._count(interval)
+            self._count(interval, merges=isinstance(reading, Cumulative))
         if self.ledger.problem:
             self._answered(Answer.ERROR, self.ledger.problem)
         elif late:
@@ -137,7 +140,12 @@ class Track:
         else:
             self._answered(Answer.DATA)
 
-    def _count(self, interval: Interval) -> None:
+    def _count(self, interval: Interval, *, merges: bool) -> None:
+        """Take a closed interval in.
+
+        :param merges: whether stable's counts wait for the canary's next request. Counts that a
+            system closed by itself are taken as they are.
+        """
         self.window.add(interval)
         is_of_step, self._straddles = not self._straddles, False
         if is_of_step:
@@ -147,20 +155,33 @@ class Track:
         if began is not None and interval.start < began + self._warmup:
             self.skipped += 1
             return
-        if self.comparison is not None:
-            # An empty arm says nothing, and yet the clock of late starts moves on.
-            self.comparison.update(interval.canary, interval.stable)
         if interval.canary.requests == 0:
-            self.skipped += 1
+            self._count_idle(interval, keeps=merges and is_of_step and interval.start != began)
             return
         self.used += 1
-        if self.odds is not None:
-            self.odds.update(interval.canary, interval.stable)
         if self.promotion is not None and is_of_step and interval.stable.requests:
             self.promotion.update(interval.canary, interval.stable)
         if self.guardrail is not None:
             bad = self._guarded_bad(interval.canary)
             self.guardrail.update(interval.canary.requests, bad)
+        stable = self._idle.added_to(interval)
+        if self.comparison is not None:
+            self.comparison.update(interval.canary, stable)
+        if self.odds is not None:
+            self.odds.update(interval.canary, stable)
+
+    def _count_idle(self, interval: Interval, *, keeps: bool) -> None:
+        """Take an interval without a canary request in.
+
+        :param keeps: false for one that may reach back before the step's write: what stable did
+            while nothing could reach the canary says nothing about it.
+        """
+        self.skipped += 1
+        if self.comparison is not None:
+            # It says nothing, and yet the clock of late starts moves on.
+            self.comparison.update(interval.canary, interval.stable)
+        if keeps:
+            self._idle.keep(interval)
 
     def _guarded_bad(self, canary: ArmCounts) -> float:
         if self.metric.question is not Question.LATENCY:
@@ -178,6 +199,7 @@ class Track:
             "window": self.window.state(),
             "step": [_numbers(self.step_canary), _numbers(self.step_stable)],
             "straddles": self._straddles,
+            "idle": self._idle.state(),
             "value": value and [value.at, value.canary, value.stable, value.requests],
             "asked": self.asked,
             "answer": self.answer.value,
@@ -196,6 +218,7 @@ class Track:
         self.window.restore(state["window"])
         self.step_canary, self.step_stable = (_counts(one) for one in state["step"])
         self._straddles = bool(state["straddles"])
+        self._idle.restore(state["idle"])
         if state["value"] is not None:
             at, canary, stable, requests = state["value"]
             self.value = Value(at=at, canary=canary, stable=stable, requests=requests)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_rollout.analysis.counts import Interval
 from airflow_rollout.analysis.evidence import Growth
 from airflow_rollout.analysis.histogram import ComparisonProcess
+from airflow_rollout.analysis.idle import IdleStable
 from airflow_rollout.analysis.parameters import Comparison
 from airflow_rollout.analysis.readings import ArmCounts
 from benchmarks.judgement.traffic import SECONDS, Traffic
@@ -32,11 +34,19 @@ class Gate:
         canary, canary_bad, stable, stable_bad = (
             part.tolist() for part in traffic.summed(self.every)
         )
+        idle = IdleStable()
         for number in range(SECONDS // self.every):
-            process.update(
-                ArmCounts(requests=canary[number][0], bad=tuple(canary_bad[number])),
-                ArmCounts(requests=stable[number][0], bad=tuple(stable_bad[number])),
+            interval = Interval(
+                start=float(number * self.every),
+                end=float((number + 1) * self.every),
+                canary=ArmCounts(requests=canary[number][0], bad=tuple(canary_bad[number])),
+                stable=ArmCounts(requests=stable[number][0], bad=tuple(stable_bad[number])),
             )
+            if interval.canary.requests == 0:
+                idle.keep(interval)
+                process.update(interval.canary, interval.stable)
+                continue
+            process.update(interval.canary, idle.added_to(interval))
             if process.value >= 1.0 / _ALPHA:
                 return float((number + 1) * self.every)
         return None

@@ -22,7 +22,7 @@ from airflow_rollout.analysis.parameters import Comparison
 from airflow_rollout.analysis.readings import ArmCounts
 from benchmarks.judgement.figure import draw_figure
 from benchmarks.judgement.gates import GATES, PLAIN
-from benchmarks.judgement.rules import RULES
+from benchmarks.judgement.rules import LATENCY_LIMIT, RULES
 from benchmarks.judgement.tables import TABLES, Case
 from benchmarks.judgement.traffic import SECONDS
 from benchmarks.report import Figure, PartReport, Wanted
@@ -81,7 +81,9 @@ def measure(table: str, number: int, first: int, last: int) -> dict[str, Outcome
     outcomes = {name: Outcome(detector=name) for name in detectors_of(table, case)}
     for repeat in range(first, last):
         traffic = case.draw(np.random.default_rng([_SEED, zlib.crc32(case.name.encode()), repeat]))
-        bad = traffic.canary_bad.reshape(SECONDS, -1)[:, -1].cumsum()
+        # Of latencies the requests above the limit that the other tools' rules are given.
+        column = traffic.boundaries.index(LATENCY_LIMIT) if traffic.boundaries else 0
+        bad = traffic.canary_bad.reshape(SECONDS, -1)[:, column].cumsum()
         for name, outcome in outcomes.items():
             outcome.repeats += 1
             stopped = _DETECTORS[name].stops_at(traffic)
@@ -224,9 +226,9 @@ def _shown(table: str, cases: Sequence[Case], found: Sequence[dict[str, Outcome]
     names = [name for name in found[0] if not name.startswith("e ")]
     shown = Table(title=f"{table}: median/95th percentile in s, failed requests; healthy: stopped",
                   title_justify="left", title_style="bold")  # fmt: skip
-    shown.add_column("", no_wrap=True)
+    shown.add_column("", overflow="fold")
     for name in names:
-        shown.add_column(name, justify="right", no_wrap=True)
+        shown.add_column(name, justify="right", overflow="fold")
     for case, outcomes in zip(cases, found, strict=True):
         shown.add_row(case.name, *(_cell(case, outcomes[name]) for name in names))
     return shown

@@ -17,11 +17,11 @@ from airflow_rollout.analysis.histogram import quantile
 from airflow_rollout.analysis.readings import ArmCounts
 from benchmarks.judgement.traffic import SECONDS, Traffic
 
-__all__ = ["RULES", "Rule"]
+__all__ = ["LATENCY_LIMIT", "RULES", "Rule"]
 
 _WINDOW = 60
 _LIMIT = 0.01
-_LATENCY_LIMIT = 0.5
+LATENCY_LIMIT = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def _fails(traffic: Traffic, second: int) -> bool:
     if traffic.boundaries:
         bad = tuple(int(x) for x in traffic.canary_bad[window].sum(axis=0))
         found = quantile(traffic.boundaries, ArmCounts(requests=requests, bad=bad), 0.99)
-        return found is not None and found > _LATENCY_LIMIT
+        return found is not None and found > LATENCY_LIMIT
     return int(traffic.canary_bad[window].sum()) > _LIMIT * requests
 
 

@@ -26,7 +26,7 @@ from judging import (
 )
 
 from airflow_rollout.analysis.judge import Judge, StateMismatch
-from airflow_rollout.analysis.parameters import Threshold
+from airflow_rollout.analysis.parameters import Promote, Promotion, Threshold
 from airflow_rollout.analysis.readings import CounterSeries, NoData
 from airflow_rollout.analysis.verdict import Verdict
 from airflow_rollout.errors import RolloutError
@@ -187,7 +187,7 @@ def test_a_damaged_state_is_refused_readably(damage):
 
 
 def test_a_state_of_ten_minutes_with_twenty_pods_stays_below_16_kb():
-    params = flagger(SUCCESS, DURATION)
+    params = flagger(SUCCESS, DURATION, promotion=Promotion(when=Promote.ON_EVIDENCE))
     judge = Judge(params, step())
     keys = [f"pod-{k}-" + "x" * 100 for k in range(10)]
     for second in range(600):
@@ -203,4 +203,5 @@ def test_a_state_of_ten_minutes_with_twenty_pods_stays_below_16_kb():
             judge.feed(metric.name, cumulative(at, *both, edges))
     judgement = judge.assess(WRITTEN + 599)
     assert judgement.metrics[1].canary_requests == 599 * 1500
-    assert len(json.dumps(judge.state())) < 16_000
+    size = len(json.dumps(judge.state()))
+    assert size < 16_000
