@@ -54,6 +54,7 @@ PROVIDERS: dict[str, MetricSystem] = {
     "google_monitoring": MetricSystem(),
     "graphite": MetricSystem(),
     "influxdb": MetricSystem(),
+    "job": MetricSystem(),
     "keptn": MetricSystem(),
     "kubernetes_metrics": MetricSystem(),
     "newrelic": MetricSystem(asks=Asks.ITSELF),
