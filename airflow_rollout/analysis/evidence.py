@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from airflow_rollout.analysis.parameters import Comparison
 
@@ -30,6 +31,7 @@ __all__ = [
 # Odds ratios that are mixed, and how much each is believed before anything is seen: a regression
 # of unknown size. Grid and weights are uncritical (a 5-point grid is within 5 % of it).
 RATIOS = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 25.0, 60.0, 200.0, 1000.0)
+_LOG_RATIOS = tuple(math.log(ratio) for ratio in RATIOS)
 WEIGHTS = (0.16, 0.16, 0.14, 0.12, 0.10, 0.08, 0.08, 0.06, 0.06, 0.04)
 
 # Without history nobody knows how errors cluster; 4 keeps ordinary retries from looking like proof.
@@ -143,14 +145,20 @@ def log_ratios(
     total = canary_bad + stable_bad
     if canary == 0 or stable == 0 or total == 0 or total == canary + stable:
         return None
-    tolerance, limit = params.tolerance, params.exact_limit
-    base = log_mgf(canary, stable, total, tolerance, limit)
-    return [
-        canary_bad * math.log(ratio)
-        + base
-        - log_mgf(canary, stable, total, ratio * tolerance, limit)
-        for ratio in RATIOS
-    ]
+    gains = _gains(canary, stable, total, params.tolerance, params.exact_limit)
+    return [canary_bad * log + gain for log, gain in zip(_LOG_RATIOS, gains, strict=True)]
+
+
+# What an interval would say but for the canary's own bad requests. A steady load gives the same
+# few counts again and again.
+@lru_cache(maxsize=1024)
+def _gains(
+    canary: int, stable: int, bad: int, tolerance: float, exact_limit: int
+) -> tuple[float, ...]:
+    base = log_mgf(canary, stable, bad, tolerance, exact_limit)
+    return tuple(
+        base - log_mgf(canary, stable, bad, ratio * tolerance, exact_limit) for ratio in RATIOS
+    )
 
 
 def log_mgf(canary: int, stable: int, bad: int, ratio: float, exact_limit: int) -> float:
