@@ -104,6 +104,8 @@ def _finding(metric: Metric, reading: Reading, counts: ArmCounts | None, ledger:
     if isinstance(reading, Value):
         behind = "" if reading.requests is None else f" ({reading.requests} requests behind it)"
         shown = "no number" if reading.canary is None else f"{reading.canary:g}{behind}"
+        if reading.stable is not None:
+            shown += f"; the stable version {reading.stable:g}"
         return replace(
             bare, ok=reading.canary is not None, text=shown, value=reading.canary,
             requests=reading.requests,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from airflow_rollout.analysis.checks import latency_limit
 from airflow_rollout.analysis.parameters import Metric, Semantics
-from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading
+from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading, Value
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect
@@ -21,6 +21,7 @@ from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
 from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.release import Arm, TrafficSplit
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
+from airflow_rollout.spec.query_template import fill_query
 from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Router
 from airflow_rollout.traffic.registry import make_router
 from airflow_rollout.wire import Request, Response, Send
@@ -93,10 +94,36 @@ class Systems:
             boundary_seconds=self._limit(metric),
         )
         try:
-            return await self.provider.read(query, window, send)
+            return await self._ask(query, window, send)
         except AdapterError as error:
             transient = isinstance(error, TransientAdapterError)
             return ReadFailure(at=window.end, reason=str(error), transient=transient)
+
+    async def _ask(self, query: MetricQuery, window: Window, send: Send) -> Reading:
+        """Ask a query of the user's own for the canary, and if it names the arm for stable too."""
+        if query.expression is None:
+            return await self.provider.read(query, window, send)
+        canary, stable = (self._filled(query, arm) for arm in ("canary", "stable"))
+        if canary == stable:
+            return await self.provider.read(canary, window, send)
+        reading, beside = await asyncio.gather(
+            self.provider.read(canary, window, send), self._beside(stable, window, send)
+        )
+        return replace(reading, stable=beside) if isinstance(reading, Value) else reading
+
+    async def _beside(self, query: MetricQuery, window: Window, send: Send) -> float | None:
+        """Return the stable version's number; it is shown and judges nothing, so it may be away."""
+        try:
+            reading = await self.provider.read(query, window, send)
+        except AdapterError:
+            return None
+        return reading.canary if isinstance(reading, Value) else None
+
+    def _filled(self, query: MetricQuery, arm: str) -> MetricQuery:
+        text = fill_query(
+            query.expression or "", arm=arm, namespace=query.namespace, service=query.service
+        )
+        return replace(query, expression=text)
 
     def _limit(self, metric: Metric) -> float | None:
         return latency_limit(metric, self.semantics) if metric.quantile is not None else None

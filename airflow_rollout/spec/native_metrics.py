@@ -32,6 +32,7 @@ from airflow_rollout.spec.budget import share_budget
 from airflow_rollout.spec.context import Context
 from airflow_rollout.spec.durations import NATIVE_DURATION, native_seconds
 from airflow_rollout.spec.fields import Field
+from airflow_rollout.spec.query_template import TEMPLATE_NAMES, unknown_names
 from airflow_rollout.spec.shares import SHARE, complement, parse_share
 
 __all__ = ["METRIC_NAMES", "as_checked_by", "read_metrics"]
@@ -187,8 +188,12 @@ def _query(item: Field, name: str, fields: dict[str, Field]) -> Metric:
     query = fields["query"].text().strip()
     if not query:
         raise fields["query"].error("is empty", allowed="a query of the metric system")
-    if "{{" in query:
-        raise fields["query"].error("is no template", allowed="the query as it will be asked")
+    unknown = unknown_names(query)
+    if unknown:
+        raise fields["query"].error(
+            "holds a name that nobody fills in", found=unknown[0],
+            allowed=", ".join(f"{{{{ {name} }}}}" for name in TEMPLATE_NAMES),
+        )  # fmt: skip
     if _compare(fields, default=False):
         raise fields["compare"].error(
             "a query gives one number, and a comparison needs counts", allowed="none"

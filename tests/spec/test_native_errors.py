@@ -48,7 +48,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({_METRIC: {"name": "p50_latency", "compare": "none"}}, _METRIC, "asks nothing"),
     ({_METRIC: {"name": "q", "query": "up"}}, f"{_METRIC}.max", "plain number"),
     ({_METRIC: {"name": "q", "query": " ", "max": 1}}, f"{_METRIC}.query", "is empty"),
-    ({_METRIC: {"name": "q", "query": "{{ x }}", "max": 1}}, f"{_METRIC}.query", "no template"),
+    ({_METRIC: {"name": "q", "query": "{{ x }}", "max": 1}}, f"{_METRIC}.query", "nobody fills in"),
     ({_METRIC: {"name": "q", "query": "up", "max": "1%"}}, f"{_METRIC}.max", "plain number"),
     ({_METRIC: {"name": "q", "query": "up", "min": 2, "max": 1}}, f"{_METRIC}.min", "above max"),
     (
