@@ -15,7 +15,8 @@ def job(*ends: str, at: str = "2026-11-24T06:01:00Z", **status: Any) -> HttpResp
     """Return a Job with conditions that are true."""
     conditions = [{"type": end, "status": "True", "lastTransitionTime": at} for end in ends]
     return body(
-        {"kind": "Job", "apiVersion": "batch/v1", "metadata": {"name": "smoke"}, "spec": {},
+        {"kind": "Job", "apiVersion": "batch/v1", "metadata": {"name": "smoke"},
+         "spec": {"template": {"spec": {"containers": [{"name": "smoke", "image": "smoke:1"}]}}},
          "status": {"conditions": conditions, **status}}
     )  # fmt: skip
 

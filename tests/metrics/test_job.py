@@ -27,3 +27,17 @@ def test_the_namespace_is_the_rollouts_unless_the_query_says_another() -> None:
         replay = Replay([job("Complete")])
         asyncio.run(read_with(CONTRACT, Recorded(answers=(), asked=ask_metric(text)), replay))
         assert replay.asked[0].url == f"/apis/batch/v1/namespaces/{place}/jobs/smoke"
+
+
+def test_the_answers_of_these_tests_are_jobs_to_kubernetes_own_client() -> None:
+    # Imported here: it takes longer to load than the tests do to run.
+    from kubernetes.client import ApiClient
+
+    class Answer:
+        data = job("SuccessCriteriaMet", "Complete", active=1).body.decode()
+
+    found = ApiClient().deserialize(Answer(), "V1Job")
+    assert found.kind == "Job"
+    assert [one.type for one in found.status.conditions] == ["SuccessCriteriaMet", "Complete"]
+    assert found.status.conditions[0].last_transition_time.year == 2026
+    assert found.status.active == 1
