@@ -117,8 +117,8 @@ def test_evidence_of_the_gate_before_is_kept() -> None:
 
 
 def test_a_read_looks_back_to_the_last_answer_but_never_before_the_release() -> None:
-    assert read_window(100.0, 120.0, 125.0) == Window(start=100.0, end=125.0)
-    assert read_window(100.0, 500.0, 505.0) == Window(start=440.0, end=505.0)
+    assert read_window(100.0, 120.0, 125.0) == Window(start=100.0, end=125.0, earliest=100.0)
+    assert read_window(100.0, 500.0, 505.0) == Window(start=440.0, end=505.0, earliest=100.0)
 
 
 def test_every_read_of_a_gate_ends_now_and_starts_after_the_release_was_opened() -> None:
