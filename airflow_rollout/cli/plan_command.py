@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from airflow_rollout.analysis.parameters import Mode
+from airflow_rollout.analysis.parameters import Mode, Promote
 from airflow_rollout.cli.said import (
     KNOWN,
     add_duration,
@@ -149,6 +149,9 @@ def _rules(spec: RolloutSpec) -> str:
     ]
     if judge.min_requests:
         lines.append(f"A step passes on at least {judge.min_requests} requests of the canary.")
+    if judge.promotion.when is Promote.ON_EVIDENCE:
+        least = say_duration(judge.promotion.min_duration_seconds)
+        lines.append(f"A step ends sooner, after {least}, once surely no worse than stable.")
     if judge.comparison.enabled:
         lines.append(f"A healthy release is stopped in at most {say_share(judge.alpha)} of cases.")
     return "\n".join(lines)

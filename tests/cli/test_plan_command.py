@@ -40,6 +40,7 @@ def test_times_and_limits_are_said_in_words(capsys: pytest.CaptureFixture[str]) 
     assert "P99 latency at most 400ms, and no worse than stable" in out
     assert "at least 100 requests of the canary" in out
     assert "at most 1 % of cases" in out
+    assert "A step ends sooner, after 1m, once surely no worse than stable." in out
 
 
 def test_it_fits_eighty_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
