@@ -92,6 +92,14 @@ def _incident(seconds: int) -> object:
     return rate
 
 
+def _blips(draw: Draw) -> Traffic:
+    """Draw little traffic with short shared faults: a canary's request may fall into one alone."""
+    rate = np.full(SECONDS, 0.005)
+    for second in np.flatnonzero(draw.random(SECONDS) < 1 / 60):
+        rate[second : second + 3] = 0.5
+    return error_traffic(draw, rate=3, stable=rate, canary=rate)
+
+
 _TIME = np.arange(SECONDS)
 _WAVE = 0.003 + 0.0027 * np.sin(2 * np.pi * _TIME / 600)
 _BURSTS = np.where(_TIME % 60 < 10, 400.0, 40.0)
@@ -110,6 +118,7 @@ HEALTHY = tuple(
         ("shared incident 5 %, 5 min", _both(100, _incident(300))),
         ("shared wave 0.03 to 0.57 %", _both(100, _WAVE)),
         ("traffic bursts x10 at 0.5 %", _both(_BURSTS, 0.005)),  # type: ignore[arg-type]
+        ("3 rps, shared blips of 3 s", _blips),
         ("weights 5 to 50 %, shared ramp", _both(100, _RAMP, share=_STEPS)),
     )
 )
