@@ -10,6 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair; what things cost is measured elsewhere.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # CI sets it: there a server that is not installed is a fault of CI, not a reason to skip.
 _REQUIRE_REAL = "ROLLOUT_REQUIRE_REAL"

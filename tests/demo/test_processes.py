@@ -168,8 +168,11 @@ def test_what_a_retired_child_left_running_ends_with_the_rest(tmp_path: Path) ->
     assert alive(pids) == []
 
 
+# Whoever runs the tests may ignore the terminal's signals, as nohup does; children inherit that.
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from pathlib import Path
 from airflow_rollout.demo.processes import Processes, ending_on_sigterm
 with ending_on_sigterm(), Processes() as processes:
