@@ -10,7 +10,7 @@ from airflow_rollout.analysis.readings import Reading
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.wire import Send
 
-__all__ = ["MetricProvider", "MetricQuery", "Window", "refuse_template"]
+__all__ = ["MetricProvider", "MetricQuery", "Window", "refuse_template", "written_query"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,16 @@ class MetricProvider(Protocol):
     async def read(self, query: MetricQuery, at: Window, send: Send) -> Reading:
         """Return what the system knows about both arms within the window."""
         ...
+
+
+def written_query(query: MetricQuery, *, system: str) -> str:
+    """Return the query of a metric for a system that has no question of its own.
+
+    :raises PermanentAdapterError: there is none, or it still holds `{{`.
+    """
+    if query.expression is None:
+        raise PermanentAdapterError(f"metric {query.name!r} has no query", system=system)
+    return refuse_template(query.expression, system=system)
 
 
 def refuse_template(expression: str, *, system: str) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from airflow_rollout.analysis.readings import NoData, Reading, Value
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.metrics.answers import finite, items, read_json, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.metrics.time_buckets import Buckets
 from airflow_rollout.spec.model import MetricSource
@@ -83,9 +83,7 @@ class DynatraceProvider:
 
         :raises PermanentAdapterError: a bad selector, or one that gives several series.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        selector = refuse_template(query.expression, system=SYSTEM).strip()
+        selector = written_query(query, system=SYSTEM).strip()
         span = self._buckets.closed(at)
         if span is None:
             return NoData(at=at.end, reason="no minute of the window is complete yet")

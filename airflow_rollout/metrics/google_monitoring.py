@@ -19,7 +19,7 @@ from typing import Any
 from airflow_rollout.analysis.readings import NoData, Reading
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError, shorten
 from airflow_rollout.metrics.answers import finite, items, read_json, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.metrics.time_buckets import newest
 from airflow_rollout.spec.model import MetricSource
@@ -77,9 +77,7 @@ class GoogleMonitoringProvider:
 
         :raises PermanentAdapterError: a bad filter, or one that gives several series.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        text = refuse_template(query.expression, system=SYSTEM).strip()
+        text = written_query(query, system=SYSTEM).strip()
         asked = _read(text)
         period = float(asked["period"])
         since = at.since(self._delay_seconds + 2 * period)

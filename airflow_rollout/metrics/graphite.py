@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from airflow_rollout.analysis.readings import NoData, Reading
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.metrics.answers import finite, items, read_json, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.metrics.time_buckets import newest
 from airflow_rollout.spec.model import MetricSource
@@ -62,9 +62,7 @@ class GraphiteProvider:
 
         :raises PermanentAdapterError: a bad target, or one that gives several series.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        target = refuse_template(query.expression, system=SYSTEM).strip()
+        target = written_query(query, system=SYSTEM).strip()
         since = at.since(self._delay_seconds + 2 * _LONGEST_STEP_SECONDS)
         request = HttpRequest(
             url="/render",

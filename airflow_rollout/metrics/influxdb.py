@@ -21,7 +21,7 @@ from airflow_rollout.metrics.answers import (
     read_json,
     understanding,
 )
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import (
@@ -90,9 +90,7 @@ class InfluxdbProvider:
 
         :raises PermanentAdapterError: a bad query, or several rows or numbers.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        text = refuse_template(query.expression, system=SYSTEM)
+        text = written_query(query, system=SYSTEM)
         what = f"query {shorten(text)}"
         response = await ask_http(send, self._request(text))
         with understanding(what, system=SYSTEM):

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from airflow_rollout.analysis.readings import NoData, Reading, Value
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.metrics.answers import items, read_json, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import ConnectionForm, HttpRequest, Send, ask_http
@@ -48,9 +48,7 @@ class JobProvider:
 
         :raises PermanentAdapterError: no such Job, or no rights.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        text = refuse_template(query.expression, system=SYSTEM).strip()
+        text = written_query(query, system=SYSTEM).strip()
         namespace, _, name = text.rpartition("/")
         place = quote(namespace or query.namespace, safe="")
         request = HttpRequest(

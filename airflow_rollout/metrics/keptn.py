@@ -13,7 +13,7 @@ from urllib.parse import quote
 from airflow_rollout.analysis.readings import NoData, Reading, Value
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.metrics.answers import finite, read_json, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import ConnectionForm, HttpRequest, Send, ask_http
@@ -47,9 +47,7 @@ class KeptnProvider:
 
         :raises PermanentAdapterError: no such metric, no rights, or no way to read the query.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        text = refuse_template(query.expression, system=SYSTEM).strip()
+        text = written_query(query, system=SYSTEM).strip()
         *kind, namespace, name = ["", *text.split("/")][-3:]
         if any(one.lower() not in ("", _KIND) for one in kind) or text.count("/") > 2:
             raise PermanentAdapterError(

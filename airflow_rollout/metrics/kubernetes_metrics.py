@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote
 from airflow_rollout.analysis.readings import NoData, Reading, Value
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.metrics.answers import items, read_json, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import ConnectionForm, HttpRequest, Send, ask_http
@@ -55,9 +55,7 @@ class KubernetesMetricsProvider:
 
         :raises PermanentAdapterError: no such metric, no rights, or several items.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        text = refuse_template(query.expression, system=SYSTEM).strip()
+        text = written_query(query, system=SYSTEM).strip()
         place, _, selector = text.partition("?")
         namespace, _, name = place.rpartition("/")
         request = HttpRequest(

@@ -15,7 +15,7 @@ from typing import Any
 from airflow_rollout.analysis.readings import NoData, Reading
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.metrics.answers import finite, items, read_json, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.metrics.time_buckets import Buckets, Span, filled_in, newest
 from airflow_rollout.spec.model import MetricSource
@@ -81,9 +81,7 @@ class SkywalkingProvider:
 
         :raises PermanentAdapterError: a bad expression, or one that gives several series.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        text = refuse_template(query.expression, system=SYSTEM).strip()
+        text = written_query(query, system=SYSTEM).strip()
         expression, service = _read(text, filled_in(self._service, query))
         span = self._buckets.closed(at)
         if span is None:

@@ -13,7 +13,7 @@ from typing import Any
 from airflow_rollout.analysis.readings import NoData, Reading
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError, shorten
 from airflow_rollout.metrics.answers import finite, items, plain_words, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.metrics.time_buckets import newest
 from airflow_rollout.spec.model import MetricSource
@@ -85,9 +85,7 @@ class SplunkProvider:
         :raises PermanentAdapterError: a bad program, or one that publishes several series.
         :raises TransientAdapterError: a stream that was cut off.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        text = refuse_template(query.expression, system=SYSTEM).strip()
+        text = written_query(query, system=SYSTEM).strip()
         since = at.since(self._delay_seconds + 2 * _RESOLUTION_SECONDS)
         request = HttpRequest(
             method="POST",

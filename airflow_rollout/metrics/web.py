@@ -22,7 +22,7 @@ from typing import Any
 from airflow_rollout.analysis.readings import NoData, Reading, Value
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.metrics.answers import finite, read_json, understanding
-from airflow_rollout.metrics.base import MetricQuery, Window, refuse_template
+from airflow_rollout.metrics.base import MetricQuery, Window, written_query
 from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import ConnectionForm, HttpRequest, Send, ask_http
@@ -64,9 +64,7 @@ class WebProvider:
 
         :raises PermanentAdapterError: a query that is none, several numbers, or something else.
         """
-        if query.expression is None:
-            raise PermanentAdapterError(f"metric {query.name!r} has no query", system=SYSTEM)
-        expression = refuse_template(query.expression, system=SYSTEM).strip()
+        expression = written_query(query, system=SYSTEM).strip()
         asked = _read(expression, self._timeout_seconds)
         what = f"{asked.request.method} {asked.request.url}"
         data = read_json(await ask_http(send, asked.request), system=SYSTEM, what=what)
