@@ -24,7 +24,7 @@ from airflow_rollout.cli.calibrate_view import as_json, print_study
 from airflow_rollout.cli.replay_counts import CountsFile
 from airflow_rollout.cli.replay_input import opened_counts
 from airflow_rollout.cli.router_access import add_router_options
-from airflow_rollout.cli.said import KNOWN, add_duration, said_bindings
+from airflow_rollout.cli.said import KNOWN, add_duration, said_bindings, whole_from_one
 from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.base import Window
 from airflow_rollout.spec.bindings import UNBOUND
@@ -55,7 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--counts", metavar="FILE", help="take the stable arm of this CSV instead (see replay)"
     )
     parser.add_argument(
-        "--releases", type=_releases, default=_RELEASES, metavar="N",
+        "--releases", type=whole_from_one, default=_RELEASES, metavar="N",
         help=f"healthy releases to judge by each rule ({_RELEASES})",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="another one draws other releases")
@@ -164,13 +164,3 @@ def _writable(name: str) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         raise CalibrateError(f"{name} cannot be written: no such directory")
     return path
-
-
-def _releases(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return value

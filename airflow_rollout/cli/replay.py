@@ -20,7 +20,7 @@ from airflow_rollout.cli.replay_header import CountsError
 from airflow_rollout.cli.replay_input import opened_counts
 from airflow_rollout.cli.replay_view import Replayed, as_json, print_table
 from airflow_rollout.cli.replay_walk import WHOLE_FILE, Walk
-from airflow_rollout.cli.said import KNOWN, add_said_options, said_bindings
+from airflow_rollout.cli.said import KNOWN, add_said_options, said_bindings, whole_from_one
 from airflow_rollout.plan import PlannedStep, make_plan
 from airflow_rollout.spec.durations import native_seconds
 from airflow_rollout.spec.loader import load_spec
@@ -76,11 +76,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     judging.add_argument("--warmup", type=_seconds, metavar="TIME", help="not compared: 30s or 30")
     judging.add_argument(
-        "--min-intervals", type=_whole_from_one, metavar="N", help="that must agree, 2"
+        "--min-intervals", type=whole_from_one, metavar="N", help="that must agree, 2"
     )
     judging.add_argument(
         "--planned-intervals",
-        type=_whole_from_one,
+        type=whole_from_one,
         metavar="N",
         help="the budget for late starts, 360",
     )
@@ -197,14 +197,4 @@ def _from_one(text: str) -> float:
         value = 0.0
     if not 1.0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
-    return value
-
-
-def _whole_from_one(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return value

@@ -14,7 +14,14 @@ from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.traffic.registry import ROUTERS, make_router
 from airflow_rollout.workloads.registry import WORKLOADS, make_workload
 
-__all__ = ["KNOWN", "add_duration", "add_said_options", "check_adapters", "said_bindings"]
+__all__ = [
+    "KNOWN",
+    "add_duration",
+    "add_said_options",
+    "check_adapters",
+    "said_bindings",
+    "whole_from_one",
+]
 
 KNOWN = Known(providers=PROVIDERS, routers=ROUTERS, workloads=WORKLOADS)
 
@@ -89,6 +96,17 @@ def said_bindings(args: argparse.Namespace) -> Bindings:
         every_seconds=args.every,
         mode=args.mode,
     )
+
+
+def whole_from_one(text: str) -> int:
+    """Read an option's whole number from 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return value
 
 
 def _duration(text: str) -> float:

@@ -9,11 +9,10 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psycopg2
 
+from airflow_rollout.demo.part import Part
 from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import Child, Processes, wait_until
 
@@ -26,7 +25,7 @@ _END_SECONDS = 20.0
 _USERS = ("postgres", "nobody")
 
 
-class PostgresServer:
+class PostgresServer(Part):
     """Run a PostgreSQL on a loopback port; a context manager.
 
     :param binary: the server's program; its companions lie beside it.
@@ -56,22 +55,10 @@ class PostgresServer:
         """Return the running server."""
         return self._processes["postgres"]
 
-    def __enter__(self) -> Self:
-        try:
-            self._make()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def come_up(self) -> None:
+        """Make the database and start the server."""
+        self._make()
+        self.start()
 
     def start(self) -> None:
         """Start the server, again after `stop`; returns when it takes connections."""
