@@ -213,13 +213,20 @@ def _play(scene: FaultScene, schedule: Schedule) -> list[str]:
         split = scene.split()
         assert split is not None
         if split.token.owner != f"{scene.dag_id}/{run_id}":
-            return _only((f"never opened, but the run is {done.state}", done.state != "failed"))
+            green = done.state != "failed" and not _never_began(scene, run)
+            return _only((f"never opened, but the run is {done.state}", green))
         ended = _patiently(lambda: scene.ended(run))
     found = [*watch.violations, *_wrong_end(scene, schedule, ended, stable)]
     if watch.sealed_at is not None:
         late = scene.reached_since(watch.sealed_at + _AFTER_SEAL_SECONDS, version)
         found += [f"{late} requests reached the canary after the seal"] if late else []
     return found
+
+
+def _never_began(scene: FaultScene, run: DagRun) -> bool:
+    """Tell whether the run was marked before Airflow had begun it: then nothing of it ever ran."""
+    states = _patiently(lambda: scene.api.task_states(run.dag_id, run.run_id))
+    return set(states.values()) == {"skipped"}
 
 
 def _tidy(scene: FaultScene) -> None:
@@ -243,6 +250,7 @@ def _stable_of(scene: FaultScene) -> str:
 
 def _wrong_end(scene: FaultScene, schedule: Schedule, ended: Released, stable: str) -> list[str]:
     split, run = ended.split, ended.run
+    live = _patiently(lambda: scene.lab.live_weight(scene.service))
     if split.state is ReleaseState.RELEASED:
         clicked = any(name == "gate marked success" for _, name, _ in schedule.faults)
         return _only(
@@ -254,7 +262,7 @@ def _wrong_end(scene: FaultScene, schedule: Schedule, ended: Released, stable: s
         (f"the record says {split.weight} %", split.weight != 0),
         (f"stable is {split.stable}", not split.stable or split.stable.version != stable),
         (f"rolled back, but the run is {run.state}", run.state != "failed"),
-        ("Traefik still serves the canary", scene.lab.live_weight(scene.service) != 0),
+        ("Traefik still serves the canary", live != 0),
     )
 
 
@@ -278,12 +286,12 @@ def _started(scene: FaultScene, version: str) -> DagRun:
 
 
 def _patiently(ask: Callable[[], T]) -> T:
-    """Ask again while Airflow's API is away."""
+    """Ask again while Airflow's or the router's API is away."""
     end = time.monotonic() + _AWAY_SECONDS
     while True:
         try:
             return ask()
-        except ApiUnavailable:
+        except (ApiUnavailable, OSError):
             if time.monotonic() > end:
                 raise
         time.sleep(0.5)
