@@ -24,11 +24,12 @@ def answer(errors: list[Row] | None = None, **results: list[Row]) -> HttpRespons
     return body({**data, "errors": errors} if errors else data)
 
 
-def row(begin: float, requests: int | float, *worse: int) -> Row:
+def row(begin: float, requests: int | float, *worse: int, seconds: float = 10) -> Row:
     """Return one bucket of a timeseries."""
     counts = {f"worse{index}": count for index, count in enumerate(worse)}
     return {
-        "beginTimeSeconds": begin, "endTimeSeconds": begin + 10, "requests": requests, **counts,
+        "beginTimeSeconds": begin, "endTimeSeconds": begin + seconds,
+        "requests": requests, **counts,
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from datadog_answers import (
     scalar,
     timeseries,
 )
+from datadog_models import convert
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,19 +155,6 @@ def test_the_keys_are_those_of_airflows_own_connection() -> None:
     }  # fmt: skip
     bare = ConnectionInfo(conn_id="d", conn_type="datadog", host="agent-host")
     assert fill_in(bare, CONNECTION).host == "https://api.datadoghq.com"
-
-
-def convert(data: object, module: str, name: str) -> Any:
-    """Return Datadog's own model of some JSON; it raises where the two do not fit."""
-    from importlib import import_module
-
-    from datadog_api_client import Configuration
-    from datadog_api_client.model_utils import validate_and_convert_types
-
-    model = getattr(import_module(f"datadog_api_client.{module}"), name)
-    return validate_and_convert_types(
-        data, (model,), ["body"], True, True, configuration=Configuration()
-    )
 
 
 def test_requests_are_what_datadogs_models_ask_for() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 from contract import START, Recorded, ask_metric, body, page, read, read_with
-from graphql import build_schema, graphql_sync
+from graphql import graphql_sync
+from nerdgraph import SCHEMA, NerdGraph
 from newrelic_answers import CONTRACT, ERRORS, LAST, answer, error, row
 
 from airflow_rollout.analysis.parameters import Question
@@ -20,71 +20,17 @@ from airflow_rollout.metrics.newrelic import CONNECTION, make
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.wire import HttpRequest, HttpResponse, Request
 
-# The documented part of NerdGraph that is used here; names and types as its explorer shows them.
-SCHEMA = build_schema("""
-scalar Nrql
-scalar Seconds
-scalar NrdbResult
-scalar EpochMilliseconds
-type Query { actor: Actor }
-type Actor { account(id: Int!): Account }
-type Account {
-  id: Int
-  nrql(query: Nrql!, timeout: Seconds = 5, async: Boolean = false): NrdbResultContainer
-}
-type NrdbResultContainer {
-  results: [NrdbResult!]
-  nrql: Nrql
-  metadata: NrdbMetadata
-}
-type NrdbMetadata {
-  eventTypes: [String]
-  facets: [String]
-  messages: [String]
-  timeWindow: NrdbMetadataTimeWindow
-}
-type NrdbMetadataTimeWindow {
-  begin: EpochMilliseconds
-  end: EpochMilliseconds
-  since: String
-  until: String
-}
-""")
 LATENCY = ask_metric(question=Question.LATENCY, quantile=0.99, boundary_seconds=0.4)
 
 
-class NerdGraph:
-    """Execute what it is asked on the schema; each query of NRQL gets the rows given for it."""
-
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
-        self.rows = rows
-        self.nrql: list[str] = []
-        self.accounts: list[int] = []
-
-    async def __call__(self, request: Request) -> HttpResponse:
-        assert isinstance(request, HttpRequest)
-        assert (request.method, request.url) == ("POST", "/graphql")
-        sent = json.loads(request.body or b"")
-        done = graphql_sync(
-            SCHEMA,
-            sent["query"],
-            root_value={"actor": {"account": self.account}},
-            variable_values=sent["variables"],
-        )
-        return body(done.formatted)
-
-    def account(self, info: Any, **named: int) -> dict[str, Any]:
-        self.accounts.append(named["id"])
-        return {"nrql": self.ask}
-
-    def ask(self, info: Any, query: str, timeout: int, **_: Any) -> dict[str, Any]:
-        self.nrql.append(query)
-        return {"results": self.rows, "metadata": {"messages": []}}
-
-
 def execute(recorded: Recorded, rows: list[dict[str, Any]]) -> tuple[NerdGraph, Any]:
-    graph = NerdGraph(rows)
-    return graph, asyncio.run(read_with(CONTRACT, recorded, graph))
+    graph = NerdGraph(lambda _: rows)
+
+    async def send(request: Request) -> HttpResponse:
+        assert isinstance(request, HttpRequest)
+        return graph.answer(request)
+
+    return graph, asyncio.run(read_with(CONTRACT, recorded, send))
 
 
 def test_both_arms_are_one_request_that_the_schema_executes() -> None:

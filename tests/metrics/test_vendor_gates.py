@@ -45,7 +45,7 @@ def test_a_bad_version_is_stopped_by_evidence(provider: str, metric: Metric) -> 
 
 @by_server
 def test_a_version_without_traffic_never_passes(provider: str) -> None:
-    world = World(bad=0.0, requests={"canary": 0, "stable": 600})
+    world = World(bad=0.0, rates={"canary": 0.0, "stable": 60.0})
     verdict = judged(provider, world, ERRORS)
     assert verdict.verdict is not Verdict.PASS
 

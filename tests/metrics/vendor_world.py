@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from contract import START
-from datadog_answers import timeseries
-from newrelic_answers import answer, row
+from counted import EDGES, Counts
+from vendor_servers import datadog, newrelic
 
 from airflow_rollout.analysis.judge import Judge, StepContext
 from airflow_rollout.analysis.parameters import Comparison, JudgeParams, Metric, Semantics
@@ -24,79 +21,51 @@ from airflow_rollout.triggers.gate_loop import read_window
 from airflow_rollout.wire import HttpRequest, HttpResponse, Request, Response
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
 
-__all__ = ["BUCKET", "SERVERS", "World", "judged"]
+__all__ = ["SERVERS", "World", "judged"]
 
-BUCKET = 10.0
 EVERY_SECONDS = 5.0
 WRITTEN = START + 60.0
+
+# What is wrong with a healthy version: every service has some of it.
+_STABLE_BAD = 0.002
+
+# A bad request takes longer than the limit of the standard question, and less than the next edge.
+_BAD_SECONDS = 0.4
 
 
 @dataclass
 class World:
-    """Two arms under steady traffic.
+    """Two arms of the service `app` under steady traffic.
 
-    :param bad: share of the canary's requests that are bad: errors, or slower than 0.4 s.
+    :param bad: share of the canary's requests that are bad: errors, and slower than 0.4 s.
+    :param written_at: when the canary gets its first request.
     :param stops_at: when the vendor gets no data any more; it goes on answering.
+    :param rates: requests a second.
     """
 
     bad: float
     now: float = START
+    written_at: float = WRITTEN
     stops_at: float = float("inf")
-    requests: dict[str, int] = field(default_factory=lambda: {"canary": 60, "stable": 540})
+    rates: dict[str, float] = field(default_factory=lambda: {"canary": 6.0, "stable": 54.0})
 
-    def bucket(self, arm: str, begin: float) -> tuple[int, int]:
-        """Return requests and bad ones of a bucket; the canary has none before its write."""
-        if arm == "canary" and begin < WRITTEN:
-            return 0, 0
-        share = self.bad if arm == "canary" else 0.002
-        total = self.requests[arm]
+    @property
+    def newest(self) -> float:
+        return min(self.now, self.stops_at)
+
+    def total(self, arm: str, at: float) -> Counts:
+        kind = arm.rpartition("-")[2]
+        began, share = (
+            (self.written_at, self.bad) if kind == "canary" else (START - 120, _STABLE_BAD)
+        )
         # Whole numbers that keep the share over time.
-        index = int((begin - START) / BUCKET) + 1
-        return total, int(index * total * share) - int((index - 1) * total * share)
-
-    def known(self, start: float, end: float) -> list[float]:
-        """Return the buckets of a span that have begun."""
-        first = START - 120
-        count = int((min(self.now, self.stops_at) - first) / BUCKET) + 1
-        times = (first + BUCKET * index for index in range(count))
-        return [at for at in times if start <= at < end]
+        requests = int(self.rates[kind] * max(0.0, min(at, self.newest) - began))
+        bad = int(requests * share)
+        within = {edge: requests - (bad if edge <= _BAD_SECONDS else 0) for edge in EDGES}
+        return Counts(requests=requests, errors=bad, within=within)
 
 
-async def datadog(world: World, request: HttpRequest) -> HttpResponse:
-    """Answer a timeseries request."""
-    asked = json.loads(request.body or b"")["data"]["attributes"]
-    times = world.known(asked["from"] / 1000, asked["to"] / 1000)
-    queries = []
-    for query in asked["queries"]:
-        text = query["query"]
-        arm = "canary" if "app-canary" in text else "stable"
-        edge = re.search(r"v<=([\d.]+)", text)
-        counts: dict[float, float | None] = {}
-        for at in times:
-            total, bad = world.bucket(arm, at)
-            slow = bad if edge and float(edge[1]) < 0.5 else 0
-            counts[at] = total - slow if edge else bad if "5xx" in text else total
-        queries.append(counts)
-    return timeseries(*queries)
-
-
-async def newrelic(world: World, request: HttpRequest) -> HttpResponse:
-    """Answer one NerdGraph request about both arms."""
-    variables = json.loads(request.body or b"")["variables"]
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for arm in ("canary", "stable"):
-        found = re.search(r"SINCE (\d+) UNTIL (\d+)", variables[arm])
-        assert found
-        edges = [float(one) for one in re.findall(r"duration > ([\d.]+)", variables[arm])]
-        rows[arm] = []
-        for at in world.known(int(found[1]) / 1000, int(found[2]) / 1000):
-            total, bad = world.bucket(arm, at)
-            worse = [bad if edge < 0.5 else 0 for edge in edges] or [bad]
-            rows[arm].append(row(at, total, *worse))
-    return answer(**rows)
-
-
-Server = Callable[[World, HttpRequest], Any]
+Server = Callable[[World, HttpRequest], HttpResponse]
 SERVERS: dict[str, tuple[Server, tuple[tuple[str, str], ...]]] = {
     "datadog": (datadog, ()),
     "newrelic": (newrelic, (("account", "1"),)),
@@ -119,7 +88,7 @@ async def _gate(provider: str, world: World, metric: Metric, fault: Fault | None
 
     async def send(request: Request) -> Response:
         assert isinstance(request, HttpRequest)
-        found: HttpResponse = await server(world, request)
+        found = server(world, request)
         return found if fault is None or world.now < WRITTEN + 30 else fault(found)
 
     source = MetricSource(provider=provider, conn_id="c", every_seconds=5.0, options=options)
