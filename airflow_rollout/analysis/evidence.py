@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from airflow_rollout.analysis.moments import log_mgfs
 from airflow_rollout.analysis.parameters import Comparison
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "Growth",
     "Mixture",
     "effective_dispersion",
-    "log_mgf",
     "log_ratios",
 ]
 
@@ -43,9 +43,6 @@ LOG_CAP_SLACK = 1e-6
 # Far above any limit and far below the largest float: an observed release goes on after the limit.
 _LARGEST = 1e280
 _LARGEST_LOG = 600.0
-
-# A term this much smaller than the largest cannot change the sum of a few hundred terms.
-_NEGLIGIBLE = 1e-17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +111,14 @@ class Mixture:
         bet = min(bet, self.reserve)
         self.started = True
         self.reserve -= bet
-        for i, log_ratio in enumerate(log_ratios or [0.0] * len(RATIOS)):
-            factor = math.exp(min(log_ratio / growth.dispersion, growth.log_cap))
-            self.masses[i] = min((self.masses[i] + bet) * factor, _LARGEST)
+        if log_ratios is None:
+            self.masses = [mass + bet for mass in self.masses]
+            return
+        phi, cap, exp = growth.dispersion, growth.log_cap, math.exp
+        self.masses = [
+            min((mass + bet) * exp(min(one / phi, cap)), _LARGEST)
+            for mass, one in zip(self.masses, log_ratios, strict=True)
+        ]
 
     def state(self) -> list[float]:
         """Return the process as plain numbers; `restore` reads them back."""
@@ -155,62 +157,6 @@ def log_ratios(
 def _gains(
     canary: int, stable: int, bad: int, tolerance: float, exact_limit: int
 ) -> tuple[float, ...]:
-    base = log_mgf(canary, stable, bad, tolerance, exact_limit)
-    return tuple(
-        base - log_mgf(canary, stable, bad, ratio * tolerance, exact_limit) for ratio in RATIOS
-    )
-
-
-def log_mgf(canary: int, stable: int, bad: int, ratio: float, exact_limit: int) -> float:
-    """Return log sum_k P(k) ratio^k, k the canary's part of `bad` under random routing.
-
-    P is the hypergeometric distribution; above `exact_limit` terms the binomial one, whose value
-    is never smaller (Hoeffding 1963), so that the test stays valid.
-    """
-    low, high = max(0, bad - stable), min(bad, canary)
-    if high - low + 1 > exact_limit:
-        share = canary / (canary + stable)
-        return bad * math.log1p(share * (ratio - 1.0))
-    if low == high:
-        return low * math.log(ratio)
-    mode = min(max(_mode(canary, stable, bad, ratio), low), high)
-    peak = (
-        _log_choose(canary, mode)
-        + _log_choose(stable, bad - mode)
-        - _log_choose(canary + stable, bad)
-        + mode * math.log(ratio)
-    )
-    return peak + math.log(_relative_sum(canary, stable, bad, ratio, mode))
-
-
-def _relative_sum(canary: int, stable: int, bad: int, ratio: float, mode: int) -> float:
-    """Sum the terms relative to the one at `mode`, outwards until they no longer count.
-
-    The terms fall off on both sides of the mode, so a short walk replaces hundreds of exponentials.
-    """
-    rest = stable - bad
-    total = term = 1.0
-    for k in range(mode + 1, min(bad, canary) + 1):
-        term *= (canary - k + 1) * (bad - k + 1) * ratio / (k * (rest + k))
-        total += term
-        if term < _NEGLIGIBLE * total:
-            break
-    term = 1.0
-    for k in range(mode, max(0, -rest), -1):
-        term *= k * (rest + k) / ((canary - k + 1) * (bad - k + 1) * ratio)
-        total += term
-        if term < _NEGLIGIBLE * total:
-            break
-    return total
-
-
-def _mode(canary: int, stable: int, bad: int, ratio: float) -> int:
-    # The smaller root of t(k) = t(k - 1), in the form that does not cancel near ratio 1.
-    a = ratio - 1.0
-    b = ratio * (canary + bad + 2) + stable - bad
-    c = ratio * (canary + 1) * (bad + 1)
-    return int(2.0 * c / (b + math.sqrt(max(0.0, b * b - 4.0 * a * c))))
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    ratios = (tolerance, *(ratio * tolerance for ratio in RATIOS))
+    base, *others = log_mgfs(canary, stable, bad, ratios, exact_limit)
+    return tuple(base - other for other in others)

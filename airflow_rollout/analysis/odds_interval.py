@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from airflow_rollout.analysis.evidence import log_mgf
+from airflow_rollout.analysis.moments import log_mgfs
 from airflow_rollout.analysis.readings import ArmCounts
 
 __all__ = ["GRID", "OddsBounds", "OddsInterval"]
@@ -126,4 +126,4 @@ class OddsInterval:
 # A steady load gives the same few counts again and again.
 @lru_cache(maxsize=1024)
 def _curve(canary: int, stable: int, bad: int, exact_limit: int) -> tuple[float, ...]:
-    return tuple(log_mgf(canary, stable, bad, ratio, exact_limit) for ratio in GRID)
+    return tuple(log_mgfs(canary, stable, bad, GRID, exact_limit))

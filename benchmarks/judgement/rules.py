@@ -12,12 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from airflow_rollout.analysis.histogram import quantile
 from airflow_rollout.analysis.readings import ArmCounts
-from benchmarks.judgement.traffic import SECONDS, Traffic
+from benchmarks.judgement.traffic import SECONDS, Counts, Traffic
 
 __all__ = ["LATENCY_LIMIT", "RULES", "Rule"]
+
+Flags = NDArray[np.bool_]
 
 _WINDOW = 60
 _LIMIT = 0.01
@@ -30,28 +33,38 @@ class Rule:
 
     name: str
     interval: int
-    goes_back: Callable[[list[bool], int], int | None]
+    goes_back: Callable[[Flags, int], int | None]
 
     def stops_at(self, traffic: Traffic) -> float | None:
         """Return the second in which the release goes back, None if it does not."""
-        looks = range(self.interval, SECONDS + 1, self.interval)
-        failed = [_fails(traffic, second) for second in looks]
-        return self.goes_back(failed, self.interval)
+        looks = np.arange(self.interval, SECONDS + 1, self.interval)
+        return self.goes_back(_fails(traffic, looks), self.interval)
 
 
-def _fails(traffic: Traffic, second: int) -> bool:
-    window = slice(max(0, second - _WINDOW), second)
-    requests = int(traffic.canary[window].sum())
-    if requests == 0:
-        return True
-    if traffic.boundaries:
-        bad = tuple(int(x) for x in traffic.canary_bad[window].sum(axis=0))
-        found = quantile(traffic.boundaries, ArmCounts(requests=requests, bad=bad), 0.99)
-        return found is not None and found > LATENCY_LIMIT
-    return int(traffic.canary_bad[window].sum()) > _LIMIT * requests
+def _fails(traffic: Traffic, looks: Counts) -> Flags:
+    """Say of each look whether the window before it fails; one without a request does."""
+    requests = _in_window(traffic.canary, looks)
+    bad = _in_window(traffic.canary_bad, looks)
+    if not traffic.boundaries:
+        return np.asarray((bad > _LIMIT * requests) | (requests == 0))
+    slow = [
+        _is_slow(traffic.boundaries, ArmCounts(requests=n, bad=tuple(x)))
+        for n, x in zip(requests.tolist(), bad.tolist(), strict=True)
+    ]
+    return np.array(slow)
 
 
-def _flagger(failed: list[bool], interval: int, threshold: int = 5) -> int | None:
+def _in_window(counts: Counts, looks: Counts) -> Counts:
+    summed = np.concatenate([np.zeros_like(counts[:1]), counts.cumsum(axis=0)])
+    return np.asarray(summed[looks] - summed[np.maximum(looks - _WINDOW, 0)])
+
+
+def _is_slow(boundaries: tuple[float, ...], counts: ArmCounts) -> bool:
+    found = quantile(boundaries, counts, 0.99)
+    return found is None or found > LATENCY_LIMIT
+
+
+def _flagger(failed: Flags, interval: int, threshold: int = 5) -> int | None:
     count = np.cumsum(failed)
     reached = np.flatnonzero(count >= threshold)
     if not reached.size:
@@ -60,7 +73,7 @@ def _flagger(failed: list[bool], interval: int, threshold: int = 5) -> int | Non
     return at if at <= SECONDS else None
 
 
-def _argo(failed: list[bool], interval: int, limit: int = 3) -> int | None:
+def _argo(failed: Flags, interval: int, limit: int = 3) -> int | None:
     reached = np.flatnonzero(np.cumsum(failed) > limit)
     return (int(reached[0]) + 1) * interval if reached.size else None
 

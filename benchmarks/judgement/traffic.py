@@ -9,14 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from airflow_rollout.analysis.dispersion import BLOCK_SECONDS, measure_dispersion
+from airflow_rollout.analysis.evidence import UNKNOWN_DISPERSION
+
 __all__ = [
     "BUCKETS",
     "SECONDS",
+    "Counts",
     "Draw",
     "Traffic",
     "error_traffic",
     "latency_traffic",
     "pod_traffic",
+    "skewed_traffic",
 ]
 
 SECONDS = 1800
@@ -81,12 +86,47 @@ def error_traffic(
 def _clustered(
     draw: Draw, arm: Counts, rest: Counts, stable: object, canary: object, cluster: float
 ) -> Traffic:
-    bad = []
-    for requests, rate in ((arm, canary), (rest, stable)):
-        events = draw.poisson(requests * np.asarray(rate) / cluster)
-        found = np.array([draw.geometric(1 / cluster, n).sum() if n else 0 for n in events])
-        bad.append(np.minimum(found, requests))
-    return Traffic(canary=arm, canary_bad=bad[0], stable=rest, stable_bad=bad[1])
+    history, canary_bad, stable_bad = (
+        _in_clusters(draw, requests, rate, cluster)
+        for requests, rate in ((rest, stable), (arm, canary), (rest, stable))
+    )
+    return Traffic(
+        canary=arm,
+        canary_bad=canary_bad,
+        stable=rest,
+        stable_bad=stable_bad,
+        phi=_measured_phi(rest[:, None], history[:, None]),
+    )
+
+
+def _in_clusters(draw: Draw, requests: Counts, rate: object, cluster: float) -> Counts:
+    events = draw.poisson(requests * np.asarray(rate) / cluster)
+    found = np.zeros_like(requests)
+    np.add.at(
+        found, np.repeat(np.arange(SECONDS), events), draw.geometric(1 / cluster, events.sum())
+    )
+    return np.minimum(found, requests)
+
+
+def skewed_traffic(draw: Draw, *, incident: float, skew: int) -> Traffic:
+    """Draw a minute of an incident that both arms share, read at different times.
+
+    :param incident: share of all requests that fail in that minute; 0.5 % do before and after.
+    :param skew: seconds by which the canary's counters are read behind stable's.
+    """
+    rate = np.full(SECONDS + skew, 0.005)
+    begins = int(draw.integers(120, SECONDS - 120))
+    rate[begins : begins + 60] = incident
+    requests = draw.poisson(100, SECONDS + skew)
+    arm = draw.binomial(requests, 0.1)
+    rest = requests - arm
+    canary_bad, stable_bad = draw.binomial(arm, rate), draw.binomial(rest, rate)
+    return Traffic(
+        canary=arm[skew:],
+        canary_bad=canary_bad[skew:],
+        stable=rest[:SECONDS],
+        stable_bad=stable_bad[:SECONDS],
+    )
 
 
 def pod_traffic(
@@ -119,16 +159,15 @@ def pod_traffic(
 
 
 def _measured_phi(requests: Counts, bad: Counts) -> float:
-    from airflow_rollout.analysis.dispersion import BLOCK_SECONDS, measure_dispersion
-
+    """Return what half an hour of history says, a column a pod; of one alone, over time."""
     size = int(BLOCK_SECONDS)
-    blocks = [part.reshape(SECONDS // size, size, _PODS).sum(axis=1) for part in (requests, bad)]
+    blocks = [part.reshape(SECONDS // size, size, -1).sum(axis=1) for part in (requests, bad)]
     pods = [
         [(int(n), int(x)) for n, x in zip(*block, strict=True)]
         for block in zip(*blocks, strict=True)
     ]
     found = measure_dispersion(pods)
-    return 4.0 if found is None else found.phi
+    return UNKNOWN_DISPERSION if found is None else found.phi
 
 
 def _pods(
@@ -141,22 +180,21 @@ def _pods(
     requests = draw.poisson(rate / _PODS, (SECONDS, _PODS))
     chance = np.broadcast_to(rates, (SECONDS, _PODS)).copy()
     if shocks:
-        for pod in range(_PODS):
-            for start in np.flatnonzero(draw.random(SECONDS) < 1 / 1200):
-                chance[start : start + 20, pod] = np.maximum(chance[start : start + 20, pod], 0.05)
+        for start, pod in np.argwhere(draw.random((SECONDS, _PODS)) < 1 / 1200):
+            chance[start : start + 20, pod] = np.maximum(chance[start : start + 20, pod], 0.05)
     if cluster is None:
         return requests, draw.binomial(requests, chance)
     mean, seconds = cluster
-    bad = np.zeros((SECONDS, _PODS), dtype=np.int64)
     events = draw.poisson(requests * chance / mean)
-    for second, pod in zip(*np.nonzero(events), strict=True):
-        for size in draw.geometric(1 / mean, events[second, pod]):
-            np.add.at(bad[:, pod], _spread(draw, int(second), int(size), seconds), 1)
+    sizes = draw.geometric(1 / mean, events.sum())
+    # Where each error of a cluster falls: its pod, and its second within the cluster's time.
+    second, pod = (
+        np.repeat(np.repeat(where, events[events > 0]), sizes) for where in np.nonzero(events)
+    )
+    second = np.minimum(second + draw.integers(0, seconds, second.size), SECONDS - 1)
+    bad = np.zeros((SECONDS, _PODS), dtype=np.int64)
+    np.add.at(bad, (second, pod), 1)
     return requests, np.minimum(bad, requests)
-
-
-def _spread(draw: Draw, second: int, size: int, seconds: int) -> Counts:
-    return np.minimum(second + draw.integers(0, seconds, size), SECONDS - 1)
 
 
 def latency_traffic(

@@ -6,8 +6,6 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
 from airflow_rollout.analysis.evidence import (
@@ -16,7 +14,6 @@ from airflow_rollout.analysis.evidence import (
     Growth,
     Mixture,
     effective_dispersion,
-    log_mgf,
     log_ratios,
 )
 from airflow_rollout.analysis.guardrail import GuardrailProcess, guardrail_ratios
@@ -28,12 +25,6 @@ from airflow_rollout.analysis.readings import ArmCounts
 PLAIN = Comparison(tolerance=1.0, min_intervals=1, dispersion=1.0)
 GATE = Comparison(dispersion=1.0)
 
-arms = st.tuples(st.integers(1, 300), st.integers(1, 600)).flatmap(
-    lambda sizes: st.tuples(
-        st.just(sizes[0]), st.just(sizes[1]), st.integers(0, sizes[0] + sizes[1])
-    )
-)
-
 
 def growth(params: Comparison = GATE, weight: float = 1.0) -> Growth:
     return Growth.of(params, alpha=0.01, weight=weight)
@@ -43,14 +34,6 @@ def value_of(log_ratio: list[float] | None) -> float:
     if log_ratio is None:
         return 1.0
     return math.fsum(w * math.exp(one) for w, one in zip(WEIGHTS, log_ratio, strict=True))
-
-
-@settings(max_examples=100, deadline=None)
-@given(arms, st.sampled_from(RATIOS))
-def test_closed_form_never_claims_more_than_the_exact_one(sizes, ratio):
-    canary, stable, bad = sizes
-    exact = log_mgf(canary, stable, bad, ratio, 10_000)
-    assert log_mgf(canary, stable, bad, ratio, 0) >= exact - 1e-9
 
 
 @pytest.mark.parametrize("exact_limit", [500, 0])

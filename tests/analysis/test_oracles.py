@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from airflow_rollout.analysis.evidence import log_mgf
+from airflow_rollout.analysis.moments import log_mgf, log_mgfs
 from airflow_rollout.analysis.non_inferiority import project
 from airflow_rollout.analysis.odds_interval import GRID, OddsInterval
 from airflow_rollout.analysis.parameters import Margin
@@ -49,7 +49,9 @@ def test_the_moment_generating_function_is_that_of_scipys_distribution():
         support = np.arange(max(0, bad - stable), min(bad, canary) + 1)
         logs = stats.hypergeom.logpmf(support, canary + stable, canary, bad)
         expected = special.logsumexp(logs + math.log(ratio) * support)
-        found = log_mgf(canary, stable, bad, ratio, EXACT)
+        walked = log_mgf(canary, stable, bad, ratio, EXACT)
+        assert walked == pytest.approx(expected, abs=2e-7, rel=1e-9), (canary, stable, bad, ratio)
+        (found,) = log_mgfs(canary, stable, bad, [ratio], EXACT)
         assert found == pytest.approx(expected, abs=2e-7, rel=1e-9), (canary, stable, bad, ratio)
 
 
