@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from scene import BROKEN, Scene
+from scene import BROKEN, PATIENCE_SECONDS, Scene
 
 from airflow_rollout.cli.airflow_values import DagRun
+from airflow_rollout.cli.watch import read_record
 
 __all__ = ["CLICKS"]
 
@@ -135,6 +136,23 @@ def run_deleted(scene: Scene) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def run_unbegun(scene: Scene) -> dict[str, Any]:
+    """A person marks a run success before Airflow has looked at it."""
+    scene.given_stable("v1")
+    scene.given_version("v2")
+    before = scene.split()
+    scene.api.pause(scene.dag_id, is_paused=True)
+    run = scene.start("v2")
+    scene.api.set_run_state(run.dag_id, run.run_id, "success")
+    scene.api.pause(run.dag_id, is_paused=False)
+    done = scene.api.wait(run.dag_id, run.run_id, timeout_seconds=PATIENCE_SECONDS)
+    return {
+        "run": done, "tasks": scene.api.task_states(run.dag_id, run.run_id),
+        "record": read_record(scene.api, run.dag_id, run.run_id),
+        "before": before, "after": scene.split(),
+    }  # fmt: skip
+
+
 def _after_teardown(scene: Scene, run: DagRun) -> dict[str, Any]:
     ended = scene.over(run)
     return {"ended": ended, "reached": scene.canary_answers_after(ended, "v2")}
@@ -150,6 +168,7 @@ CLICKS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "run-deleted": run_deleted,
     "run-failed": run_failed,
     "run-success": run_success,
+    "run-unbegun": run_unbegun,
     "task-cleared": task_cleared,
     "tasks-success": tasks_success,
 }

@@ -18,8 +18,7 @@ Played = dict[str, Any]
 @pytest.mark.scene("gate-failed")
 def test_gate_marked_failed_is_an_abort(played: Played) -> None:
     ended: Released = played["ended"]
-    is_back(ended)
-    assert ended.record.outcome is Outcome.ABORTED
+    is_back(ended, Outcome.ABORTED)
     assert "step_01.gate was marked failed" in ended.record.reason
     assert ended.tasks["rollback"] == "success"
     assert played["reached"] == 0
@@ -37,8 +36,7 @@ def test_gate_marked_success_promotes_early_and_keeps_the_evidence(played: Playe
 @pytest.mark.scene("run-failed")
 def test_run_marked_failed_is_made_safe_by_the_teardown(played: Played) -> None:
     ended: Released = played["ended"]
-    is_back(ended)
-    assert ended.record.outcome is Outcome.ABORTED
+    is_back(ended, Outcome.ABORTED)
     assert "ended before it was released" in ended.record.reason
     assert ended.tasks["ensure_safe"] == "failed"
     assert played["reached"] == 0
@@ -47,8 +45,7 @@ def test_run_marked_failed_is_made_safe_by_the_teardown(played: Played) -> None:
 @pytest.mark.scene("run-success")
 def test_run_marked_success_is_made_safe_and_red(played: Played) -> None:
     ended: Released = played["ended"]
-    is_back(ended)
-    assert ended.record.outcome is Outcome.ABORTED
+    is_back(ended, Outcome.ABORTED)
     assert played["reached"] == 0
 
 
@@ -118,6 +115,14 @@ def test_traffic_of_a_deleted_run_stays_and_is_put_back_by_the_command(played: P
     assert (played["split"].weight, played["split"].state) == (0, ReleaseState.SEALED)
     assert played["live"] == 0
     assert played["reached"] == 0
+
+
+@pytest.mark.scene("run-unbegun")
+def test_run_marked_before_airflow_has_begun_it_opens_nothing(played: Played) -> None:
+    assert played["run"].state == "success"
+    assert set(played["tasks"].values()) == {"skipped"}
+    assert played["record"] is None
+    assert played["after"] == played["before"]
 
 
 def _is_made_safe(played: Played) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from outcomes import is_back
 
-from airflow_rollout.release import Outcome
-
 pytestmark = [pytest.mark.e2e, pytest.mark.scene("news")]
 
 Played = dict[str, Any]
@@ -25,7 +23,6 @@ def test_receiver_is_told_once_how_and_why_when_traffic_is_safe(played: Played) 
 def test_receiver_that_hangs_holds_up_nothing(played: Played) -> None:
     ended = played["ended"]
     is_back(ended)
-    assert ended.record.outcome is Outcome.ROLLED_BACK
     assert ended.tasks["rollback"] == "success"
     assert played["reached"] == 0
 

@@ -9,7 +9,6 @@ from outcomes import is_back, is_promoted
 from scene import Released
 
 from airflow_rollout.demo.lab import Lab
-from airflow_rollout.release import Outcome
 
 pytestmark = pytest.mark.e2e
 
@@ -55,7 +54,6 @@ def test_users_of_a_good_release_lose_no_request(lab: Lab, played: Played) -> No
 def test_version_that_answers_500_is_rolled_back(played: Played) -> None:
     bad: Released = played["bad"]
     is_back(bad)
-    assert bad.record.outcome is Outcome.ROLLED_BACK
     assert "request-success-rate" in bad.record.reason
     assert bad.tasks["step_01.gate"] == "failed"
     assert bad.tasks["rollback"] == "success"
@@ -107,7 +105,6 @@ def test_two_rollouts_on_one_traefik_do_not_touch_each_other(
 @pytest.mark.scene("latency")
 def test_slow_version_is_rolled_back(played: Played) -> None:
     is_back(played["ended"])
-    assert played["ended"].record.outcome is Outcome.ROLLED_BACK
     assert "request-duration" in played["ended"].record.reason
     assert played["reached"] == 0
 
@@ -115,7 +112,6 @@ def test_slow_version_is_rolled_back(played: Played) -> None:
 @pytest.mark.scene("crash")
 def test_version_that_dies_is_rolled_back(played: Played) -> None:
     is_back(played["ended"])
-    assert played["ended"].record.outcome is Outcome.ROLLED_BACK
     reason = played["ended"].record.reason
     assert "health probes" in reason or "request-success-rate" in reason
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,77 +15,100 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 
 from alone import SCENES
-from fault_lab import FaultLab, fault_lab
+from database import ACTS as DATABASE
+from fault_lab import Stage, fault_lab
 from fault_scene import FaultScene
+from outage import ACTS as OUTAGES
+from postgres_lab import PostgresStage, postgres_stage
 from shared import ACTS
+
+Played = dict[str, Any]
+
+ON_POSTGRES = {**DATABASE, **OUTAGES}
 
 # Scene -> what it measured, seconds.
 _measured: dict[str, dict[str, float]] = {}
 
 # Scenes wait far more than they compute, but two cores carry all of their load.
-_AT_ONCE = 4
+_AT_ONCE = 6
 
 
 @pytest.fixture(scope="session")
-def lab(
-    tmp_path_factory: pytest.TempPathFactory, need_binary: Callable[[str], object]
-) -> Iterator[FaultLab]:
+def plays(
+    tmp_path_factory: pytest.TempPathFactory,
+    need_binary: Callable[[str], Path],
+    request: pytest.FixtureRequest,
+) -> Iterator[dict[str, Future[Played]]]:
+    """Play what the chosen tests need: faults of one service side by side, then the others.
+
+    Of what all services of an Airflow share one thing breaks at a time; a second Airflow, on
+    PostgreSQL, has its turn beside that.
+    """
     need_binary("traefik")
-    folder = tmp_path_factory.mktemp("faults")
-    with fault_lab(folder, [*SCENES, "good", "bad", "alone"]) as lab:
-        yield lab
-
-
-@pytest.fixture(scope="session")
-def plays(lab: FaultLab, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Any]]]:
-    """Play what the chosen tests need: faults of one service side by side, then one at a time."""
     needed = {
         mark.args[0]
         for item in request.session.items
         for mark in item.iter_markers("scene")
     }  # fmt: skip
-    cast: dict[str, FaultScene] = {}
-
-    def scene(name: str) -> FaultScene:
-        return cast.setdefault(name, lab.scene(name))
-
+    plays: dict[str, Future[Played]] = {}
     with (
+        ExitStack() as stages,
         ThreadPoolExecutor(max_workers=_AT_ONCE) as side_by_side,
-        ThreadPoolExecutor(max_workers=1) as one_at_a_time,
+        ThreadPoolExecutor(max_workers=1) as on_sqlite,
+        ThreadPoolExecutor(max_workers=1) as on_postgres,
     ):
+        if not needed.isdisjoint({*SCENES, *ACTS}):
+            services = [*SCENES, "good", "bad", "alone"]
+            stage = stages.enter_context(fault_lab(tmp_path_factory.mktemp("faults"), services))
+            for name in needed & SCENES.keys():
+                plays[name] = side_by_side.submit(_play_alone, SCENES[name], stage.scene(name))
+        alone = list(plays.values())
+        for name, act in ACTS.items():
+            if name in needed:
+                plays[name] = on_sqlite.submit(_play_behind, alone, act, stage)
+        if not needed.isdisjoint(ON_POSTGRES):
 
-        def play_alone(name: str) -> dict[str, Any]:
-            try:
-                return SCENES[name](scene(name))
-            finally:
-                scene(name).leave()
+            def open_stage() -> PostgresStage:
+                wait(alone)
+                folder = tmp_path_factory.mktemp("postgres")
+                return stages.enter_context(postgres_stage(folder, need_binary("postgres")))
 
-        alone = {
-            name: side_by_side.submit(play_alone, name)
-            for name in SCENES
-            if name in needed
-        }  # fmt: skip
+            opened = on_postgres.submit(open_stage)
+            for name, play in ON_POSTGRES.items():
+                if name in needed:
+                    plays[name] = on_postgres.submit(_play_when, opened, play)
+        yield plays
 
-        def play(name: str) -> dict[str, Any]:
-            wait(alone.values())
-            return ACTS[name](lab.lab, scene)
 
-        acts = {name: one_at_a_time.submit(play, name) for name in ACTS if name in needed}
-        yield {**alone, **acts}
+def _play_alone(play: Callable[[FaultScene], Played], scene: FaultScene) -> Played:
+    try:
+        return play(scene)
+    finally:
+        scene.leave()
+
+
+def _play_when(opened: Future[PostgresStage], play: Callable[[PostgresStage], Played]) -> Played:
+    return play(opened.result())
+
+
+def _play_behind(
+    before: list[Future[Played]], play: Callable[[Stage], Played], stage: Stage
+) -> Played:
+    wait(before)
+    return play(stage)
 
 
 @pytest.fixture
-def played(plays: dict[str, Future[Any]], request: pytest.FixtureRequest) -> dict[str, Any]:
+def played(plays: dict[str, Future[Played]], request: pytest.FixtureRequest) -> Played:
     """Return what came of the scene that the test is marked with."""
     mark = request.node.get_closest_marker("scene")
     assert mark is not None, "this test names no scene"
-    played: dict[str, Any] = plays[mark.args[0]].result()
-    return played
+    return plays[mark.args[0]].result()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the lab that stays until the end to the end: the others end with their files."""
-    items.sort(key=lambda item: "lab" in getattr(item, "fixturenames", ()))
+    """Leave what stays until the end to the end: other labs end with their files."""
+    items.sort(key=lambda item: "plays" in getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:

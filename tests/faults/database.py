@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from alone import promote_killed_after
-from postgres_lab import Stage
+from postgres_lab import PostgresStage
 from shared import pair
 
 __all__ = ["ACTS"]
@@ -18,9 +17,9 @@ _AWAY_SECONDS = 5.0
 _PATIENCE_SECONDS = 120.0
 
 
-def database_restarted(stage: Stage) -> dict[str, Any]:
+def database_restarted(stage: PostgresStage) -> dict[str, Any]:
     """The database is away for some seconds in mid-gate; one canary turns bad meanwhile."""
-    with pair(stage.scene) as both, stage.supervised() as ended_with_it:
+    with pair(stage) as both, stage.supervised() as ended_with_it:
         stage.database.stop()
         both.turn_bad()
         bad_at = time.time()
@@ -32,22 +31,6 @@ def database_restarted(stage: Stage) -> dict[str, Any]:
     return {**ended, "ended_with_it": ended_with_it, "sealed_after": sealed_after}
 
 
-def triggerer_killed(stage: Stage) -> dict[str, Any]:
-    """The triggerer is killed in mid-gate and started again; one canary turns bad meanwhile."""
-    with pair(stage.scene) as both:
-        stage.lab.airflow.kill("triggerer")
-        both.turn_bad()
-        stage.lab.airflow.start("triggerer")
-        return both.ended()
-
-
-def promote_killed(stage: Stage) -> dict[str, Any]:
-    """The worker's task is killed in `promote` just after its write."""
-    return promote_killed_after(stage.scene("promote-killed"))
-
-
-ACTS: dict[str, Callable[[Stage], dict[str, Any]]] = {
+ACTS: dict[str, Callable[[PostgresStage], dict[str, Any]]] = {
     "database-restarted": database_restarted,
-    "triggerer-killed-on-postgres": triggerer_killed,
-    "promote-killed-on-postgres": promote_killed,
 }

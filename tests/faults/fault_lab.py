@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from dag_files import write_dags
 from fault_scene import FaultScene
 from proxy import Proxy
 
 from airflow_rollout.demo.lab import Lab
 
-__all__ = ["FaultLab", "fault_lab"]
+__all__ = ["Stage", "fault_lab"]
 
-_DAGS = Path(__file__).parent / "dags"
-
-# Services whose router or metric source a scene can break, see dags/faults.py.
+# Services whose router or metric source a scene can break: they reach it through a proxy.
 _OWN_ROUTER = ("router-cut",)
 _OWN_SOURCE = ("source-gap", "source-garbage", "source-hangs", "source-slow")
 _OWN_BOTH = "soak-"
 
-# Rollouts with a DAG file of their own, which a scene changes.
-_OWN_FILE = ("dag-broken", "dag-deleted", "spec-changed")
+# What a rollout calls the connection to each, and the lab's own one.
+_CONNECTIONS = {
+    "router": ("router_conn_id", "traefik_default"),
+    "source": ("provider_conn_id", "traefik_metrics"),
+}
+
+# Those whose rollout is not `fault.yaml`.
+_DOCUMENTS = {
+    "source-hangs": "native.yaml",
+    "source-slow": "native.yaml",
+    "alone": "native.yaml",
+    "good": "pair.yaml",
+}
 
 _SETTINGS = {
     "rollout": {"live_seconds": 1},
@@ -35,33 +44,40 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaultLab:
-    """The running lab and who stands between a service's release and its systems."""
+class Stage:
+    """The running lab, who plays in it, and who stands between a release and its systems."""
 
     lab: Lab
-    proxies: dict[str, dict[str, Proxy]]
+    proxies: dict[str, dict[str, Proxy]] = field(default_factory=dict)
+    _cast: dict[str, FaultScene] = field(default_factory=dict)
 
     def scene(self, name: str) -> FaultScene:
-        """Return a new scene of a service."""
-        return FaultScene(self.lab, name, proxies=self.proxies.get(name))
+        """Return the scene of a service."""
+        if name not in self._cast:
+            self._cast[name] = FaultScene(self.lab, name, proxies=self.proxies.get(name))
+        return self._cast[name]
 
 
 @contextmanager
-def fault_lab(folder: Path, services: Sequence[str]) -> Iterator[FaultLab]:
+def fault_lab(folder: Path, services: Sequence[str]) -> Iterator[Stage]:
     """Run the lab for these services, with its DAGs folder in `folder`."""
-    lab = Lab(services, dags=_dags(folder / "dags"), settings=_SETTINGS)
+    dags = folder / "dags"
+    for name in services:
+        own = {_CONNECTIONS[kind][0]: _conn_id(kind, name) for kind in _breakable(name)}
+        write_dags(dags, _DOCUMENTS.get(name, "fault.yaml"), name, **own)
+    lab = Lab(services, dags=dags, settings=_SETTINGS)
     proxies: dict[str, dict[str, Proxy]] = {}
     with ExitStack() as stack:
         for name in services:
             for kind in _breakable(name):
                 proxy = stack.enter_context(Proxy(lab.traefik.api_url))
                 proxies.setdefault(name, {})[kind] = proxy
-                conn_id = f"{kind}_{name.replace('-', '_')}".upper()
-                lab.airflow.env[f"AIRFLOW_CONN_{conn_id}"] = _connection(lab, kind, proxy)
+                variable = f"AIRFLOW_CONN_{_conn_id(kind, name).upper()}"
+                lab.airflow.env[variable] = _connection(lab, kind, proxy)
         stack.enter_context(lab)
         for name in services:
             lab.airflow.wait_for_dag(name)
-        yield FaultLab(lab=lab, proxies=proxies)
+        yield Stage(lab=lab, proxies=proxies)
 
 
 def _breakable(name: str) -> list[str]:
@@ -70,19 +86,10 @@ def _breakable(name: str) -> list[str]:
     return [kind for kind, names in kinds if both or name in names]
 
 
+def _conn_id(kind: str, name: str) -> str:
+    return f"{kind}_{name.replace('-', '_')}"
+
+
 def _connection(lab: Lab, kind: str, proxy: Proxy) -> str:
-    name = "traefik_default" if kind == "router" else "traefik_metrics"
-    return json.dumps({**json.loads(lab.connections[name]), "host": proxy.url})
-
-
-def _dags(folder: Path) -> Path:
-    """Make a DAGs folder that scenes may harm."""
-    shutil.copytree(_DAGS, folder)
-    said = (folder / "faults.py").read_text().partition("# Rollouts that")[0]
-    for name in _OWN_FILE:
-        shutil.copy(folder / "fault.yaml", folder / f"{name}.yaml")
-        (folder / f"{name}.py").write_text(
-            f'{said}\nrollout_dag("{name}.yaml", dag_id="{name}", router_service="{name}", '
-            'router_conn_id="traefik_default", provider_conn_id="traefik_metrics", **SAID)\n'
-        )
-    return folder
+    through = json.loads(lab.connections[_CONNECTIONS[kind][1]])
+    return json.dumps({**through, "host": proxy.url})

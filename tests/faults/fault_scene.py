@@ -30,11 +30,11 @@ class FaultScene(Scene):
     :param proxies: what this service's release talks through, by "router" or "source".
     """
 
-    document = "fault.yaml"
-
     def __init__(self, lab: Lab, name: str, *, proxies: Mapping[str, Proxy] | None = None) -> None:
         super().__init__(lab, name)
+        self.document = f"{name}.yaml"
         self.proxies = dict(proxies or {})
+        self._latest = 1
 
     @property
     def file(self) -> Path:
@@ -47,6 +47,11 @@ class FaultScene(Scene):
         return self.file.parent / ".airflow-rollout" / f"{self.file.name}.lock"
 
     # --- given ---
+
+    def next_version(self) -> str:
+        """Return a version that has not been released yet; v1 is the first stable one."""
+        self._latest += 1
+        return f"v{self._latest}"
 
     def given_good(self, version: str, *, stable: str = "v1", **conf: Any) -> DagRun:
         """Start the release of a good version; returns when its first gate judges."""

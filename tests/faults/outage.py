@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fault_scene import FaultScene
-from postgres_lab import Stage
+from postgres_lab import PostgresStage
 from shared import pair
 from small_disk import fill, small_disk
 
@@ -40,7 +40,7 @@ _NEWER_VERSION = {
 }
 
 
-def disk_full(stage: Stage) -> dict[str, Any]:
+def disk_full(stage: PostgresStage) -> dict[str, Any]:
     """The disk with the router's files is full at the verdict."""
     scene = stage.scene("disk-full")
     with _on_small_disk(stage) as disk, scene.given_breakable("v2") as (run, way):
@@ -61,7 +61,7 @@ def disk_full(stage: Stage) -> dict[str, Any]:
 
 
 @contextmanager
-def _on_small_disk(stage: Stage) -> Iterator[Path]:
+def _on_small_disk(stage: PostgresStage) -> Iterator[Path]:
     """Keep the router's files on a small disk meanwhile."""
     folder = stage.lab.traefik.dynamic_dir
     kept = shutil.copytree(folder, stage.folder / "dynamic")
@@ -73,14 +73,14 @@ def _on_small_disk(stage: Stage) -> Iterator[Path]:
     stage.lab.traefik.restart()
 
 
-def package_upgraded(stage: Stage) -> dict[str, Any]:
+def package_upgraded(stage: PostgresStage) -> dict[str, Any]:
     """The triggerer is killed in mid-gate and comes back with the next version of the package."""
-    with pair(stage.scene, hold=_HOLD) as both, _upgraded(stage, _NEWER_VERSION) as is_loaded:
+    with pair(stage) as both, _upgraded(stage, _NEWER_VERSION) as is_loaded:
         both.turn_bad()
         return {**both.ended(), "is_loaded": is_loaded()}
 
 
-def schema_changed(stage: Stage) -> dict[str, Any]:
+def schema_changed(stage: PostgresStage) -> dict[str, Any]:
     """The triggerer comes back with a package that writes and reads another schema."""
     scene = stage.scene("schema-changed")
     run = scene.given_good("v2", interval=_HOLD)
@@ -96,7 +96,9 @@ def schema_changed(stage: Stage) -> dict[str, Any]:
 
 
 @contextmanager
-def _upgraded(stage: Stage, changes: Mapping[str, tuple[str, str]]) -> Iterator[Callable[[], bool]]:
+def _upgraded(
+    stage: PostgresStage, changes: Mapping[str, tuple[str, str]]
+) -> Iterator[Callable[[], bool]]:
     """Run the triggerer with a changed copy of the package; gives whether a gate runs from it.
 
     :param changes: file of the package -> what is replaced and by what.
@@ -126,7 +128,7 @@ def _upgraded(stage: Stage, changes: Mapping[str, tuple[str, str]]) -> Iterator[
         stage.lab.airflow.wait_ready()
 
 
-def airflow_gone(stage: Stage) -> dict[str, Any]:
+def airflow_gone(stage: PostgresStage) -> dict[str, Any]:
     """All of Airflow dies in mid-gate; somebody notices, puts traffic back; Airflow returns."""
     scene, airflow = stage.scene("airflow-gone"), stage.lab.airflow
     run = scene.given_good("v2", interval=_HOLD)
@@ -164,7 +166,7 @@ def _wait_for_alarm(scene: FaultScene) -> dict[str, Any]:
         time.sleep(1.0)
 
 
-ACTS: dict[str, Callable[[Stage], dict[str, Any]]] = {
+ACTS: dict[str, Callable[[PostgresStage], dict[str, Any]]] = {
     "package-upgraded": package_upgraded,
     "schema-changed": schema_changed,
     "disk-full": disk_full,

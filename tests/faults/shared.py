@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fault_lab import Stage
 from fault_scene import FaultScene
 from proxy import Proxy
 
@@ -19,24 +20,26 @@ from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.demo.processes import Processes
 
-__all__ = ["ACTS", "Act", "Cast"]
+__all__ = ["ACTS", "pair"]
 
 _PATIENCE_SECONDS = 60.0
 
-# Far longer than two releases need to come into their first gates and a component to be killed.
-_HOLD = "20s"
-_LONG_HOLD = "30s"
+# Far longer than a component needs to be killed and started: the bad one is to be stopped in it.
+_BAD_HOLD = "60s"
 
 _AN_HOUR_SECONDS = 3600.0
-_OWN_CLOCK = Path(__file__).with_name("own_clock")
 
-Cast = Callable[[str], FaultScene]
-"""Gives a scene for a service."""
+# A gate judges every second.
+_SEVERAL_JUDGEMENTS_SECONDS = 3.0
+_OWN_CLOCK = Path(__file__).with_name("own_clock")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A good release and one that can be turned bad, both in their first gate."""
+    """A good release and one that can be turned bad, both in their first gate.
+
+    The good one goes by `pair.yaml`, the bad one by Flagger's rules.
+    """
 
     version: str
     good: FaultScene
@@ -62,28 +65,31 @@ class Pair:
 
 
 @contextmanager
-def pair(cast: Cast, *, hold: str = _HOLD) -> Iterator[Pair]:
-    """Start both releases at the same time, so that one fault meets both in their first gate."""
-    good, bad = cast("good"), cast("bad")
-    version = next_version(good)
+def pair(stage: Stage) -> Iterator[Pair]:
+    """Start both releases, so that one fault meets both in their first gate.
+
+    The bad one first: it waits there, the good one's gate has only just begun.
+    """
+    good, bad = stage.scene("good"), stage.scene("bad")
+    version = good.next_version()
     for scene in (good, bad):
         if "v1" not in scene.urls:
             scene.given_stable("v1")
     good.given_version(version)
-    good_run = good.start(version, interval=hold)
-    with bad.given_breakable(version, interval=hold) as (bad_run, way):
+    with bad.given_breakable(version, interval=_BAD_HOLD) as (bad_run, way):
+        good_run = good.start(version)
         good.wait_for_judging(good_run, "step_01")
         yield Pair(
             version=version, good=good, good_run=good_run, bad=bad, bad_run=bad_run, way=way
         )  # fmt: skip
 
 
-def triggerer_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+def triggerer_killed(stage: Stage) -> dict[str, Any]:
     """The triggerer is killed in mid-gate of a good release and of one that turns bad meanwhile."""
-    with pair(cast) as both:
-        lab.airflow.kill("triggerer")
+    with pair(stage) as both:
+        stage.lab.airflow.kill("triggerer")
         both.turn_bad()
-        lab.airflow.start("triggerer")
+        stage.lab.airflow.start("triggerer")
         ended = both.ended()
     gate = ended["good"].record.gates[0]
     # As long as the gate judged, give and take a moment of the load's and of the source's.
@@ -91,61 +97,61 @@ def triggerer_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
     return {**ended, "sent": sum(it.version == both.version for it in answers)}
 
 
-def scheduler_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+def scheduler_killed(stage: Stage) -> dict[str, Any]:
     """The scheduler is dead at one verdict and in mid-gate of a good release."""
-    return _killed(lab, cast, "scheduler")
+    return _killed(stage, "scheduler")
 
 
-def api_server_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+def api_server_killed(stage: Stage) -> dict[str, Any]:
     """The API server is dead at one verdict and in mid-gate of a good release."""
-    return _killed(lab, cast, "api-server")
+    return _killed(stage, "api-server")
 
 
-def _killed(lab: Lab, cast: Cast, component: str) -> dict[str, Any]:
-    with pair(cast) as both:
-        lab.airflow.kill(component)
+def _killed(stage: Stage, component: str) -> dict[str, Any]:
+    with pair(stage) as both:
+        stage.lab.airflow.kill(component)
         try:
             both.turn_bad()
             both.bad.wait_sealed(seconds=_PATIENCE_SECONDS)
             both.bad.wait_live(0, seconds=5.0)
         finally:
-            lab.airflow.start(component)
-        lab.airflow.wait_ready()
+            stage.lab.airflow.start(component)
+        stage.lab.airflow.wait_ready()
         return both.ended()
 
 
-def router_killed(lab: Lab, cast: Cast) -> dict[str, Any]:
+def router_killed(stage: Stage) -> dict[str, Any]:
     """Traefik is killed and started again in mid-gate of two releases; one turns bad after it."""
-    with pair(cast) as both:
+    with pair(stage) as both:
         recorded = both.good.split()
-        lab.traefik.restart()
+        stage.lab.traefik.restart()
         assert recorded is not None
         both.good.wait_live(recorded.weight, seconds=5.0)
-        served = lab.live_weight("good")
+        served = stage.lab.live_weight("good")
         both.turn_bad()
         return {**both.ended(), "recorded": recorded.weight, "served": served}
 
 
-def triggerer_stopped(lab: Lab, cast: Cast) -> dict[str, Any]:
+def triggerer_stopped(stage: Stage) -> dict[str, Any]:
     """A triggerer sleeps past its threshold, another takes over, then it wakes up again."""
-    with pair(cast, hold=_LONG_HOLD) as both, second_triggerer(lab):
-        after = next_version(both.good)
-        lab.airflow.child("triggerer").send_signal(signal.SIGSTOP, whole_session=True)
+    with pair(stage) as both, second_triggerer(stage.lab):
+        after = both.good.next_version()
+        stage.lab.airflow.child("triggerer").send_signal(signal.SIGSTOP, whole_session=True)
         try:
             both.turn_bad()
             ended = both.ended()
             # The release after it is in its gate when the sleeper wakes.
-            after_run = both.bad.given_good(after, interval=_LONG_HOLD)
+            after_run = both.bad.given_good(after)
         finally:
-            lab.airflow.child("triggerer").send_signal(signal.SIGCONT, whole_session=True)
+            stage.lab.airflow.child("triggerer").send_signal(signal.SIGCONT, whole_session=True)
         return {**ended, "after": both.bad.over(after_run), "after_version": after}
 
 
-def clock_jumps(lab: Lab, cast: Cast) -> dict[str, Any]:
+def clock_jumps(stage: Stage) -> dict[str, Any]:
     """The triggerer's clock jumps forth by an hour in one gate and back in the next one."""
-    with movable_clock(lab) as set_clock, pair(cast) as both:
+    with movable_clock(stage.lab) as set_clock, pair(stage) as both:
         set_clock(_AN_HOUR_SECONDS)
-        time.sleep(4.0)
+        time.sleep(_SEVERAL_JUDGEMENTS_SECONDS)
         run = both.good_run
         after_jump = both.good.api.task_states(run.dag_id, run.run_id)
         both.turn_bad()
@@ -155,20 +161,20 @@ def clock_jumps(lab: Lab, cast: Cast) -> dict[str, Any]:
         return {**both.ended(), "after_jump": after_jump}
 
 
-def triggerer_never_back(lab: Lab, cast: Cast) -> dict[str, Any]:
+def triggerer_never_back(stage: Stage) -> dict[str, Any]:
     """The triggerer is killed in mid-gate and stays away."""
-    scene = cast("alone")
+    scene = stage.scene("alone")
     run = scene.given_good("v2", interval="5s")
     start = scene.api.xcom(run.dag_id, run.run_id, "step_01.promote", "step")
-    lab.airflow.kill("triggerer")
+    stage.lab.airflow.kill("triggerer")
     try:
         scene.wait_sealed(seconds=180.0)
         sealed_at = time.time()
         live_after = scene.wait_live(0, seconds=5.0)
         ended = scene.over(run)
     finally:
-        lab.airflow.start("triggerer")
-    lab.airflow.wait_ready()
+        stage.lab.airflow.start("triggerer")
+    stage.lab.airflow.wait_ready()
     return {
         "ended": ended, "sealed_after": sealed_at - start["written_at"],
         "reached": scene.reached_since(sealed_at + live_after + 0.5, "v2"),
@@ -218,16 +224,7 @@ def second_triggerer(lab: Lab) -> Iterator[None]:
         yield
 
 
-_numbers: dict[str, int] = {}
-
-
-def next_version(scene: FaultScene) -> str:
-    """Return a version that no act has released yet."""
-    number = _numbers[scene.service] = _numbers.get(scene.service, 1) + 1
-    return f"v{number}"
-
-
-Act = Callable[[Lab, Cast], dict[str, Any]]
+Act = Callable[[Stage], dict[str, Any]]
 
 # In this order: the one that ends with a triggerer that is away for minutes is the last.
 ACTS: dict[str, Act] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ends import is_back, is_promoted
+from outcomes import is_back, is_promoted
 
 pytestmark = pytest.mark.e2e
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alone import SAFE_SECONDS
-from database import ACTS as DATABASE
-from ends import is_back, is_promoted
-from outage import ACTS as OUTAGES
-from postgres_lab import Stage, postgres_stage
+from outcomes import is_back, is_promoted
 
 pytestmark = pytest.mark.e2e
 
 Played = dict[str, Any]
-
-_ACTS = {**DATABASE, **OUTAGES}
 
 # The database's absence, the start of a triggerer that ended with it, and a moment to judge.
 _JUDGED_SECONDS = 60.0
@@ -28,39 +22,14 @@ _JUDGED_SECONDS = 60.0
 _NOTICED_SECONDS = 60.0
 
 
-@pytest.fixture(scope="module")
-def stage(
-    tmp_path_factory: pytest.TempPathFactory, need_binary: Callable[[str], Path]
-) -> Iterator[Stage]:
-    need_binary("traefik")
-    folder = tmp_path_factory.mktemp("postgres")
-    with postgres_stage(folder, need_binary("postgres")) as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def plays() -> dict[str, Future[Played]]:
-    """Return the scenes that have been played, with what came of them."""
-    return {}
-
-
-@pytest.fixture
-def played(
-    stage: Stage, plays: dict[str, Future[Played]], request: pytest.FixtureRequest
-) -> Played:
-    """Play the scene that the test is marked with, once for all tests of it."""
-    mark = request.node.get_closest_marker("scene")
-    assert mark is not None, "this test names no scene"
-    name = mark.args[0]
-    if name not in plays:
-        with ThreadPoolExecutor(max_workers=1) as player:
-            plays[name] = player.submit(_ACTS[name], stage)
-    return plays[name].result()
+@pytest.fixture(autouse=True, scope="module")
+def _on_postgres(need_binary: Callable[[str], Path]) -> None:
+    need_binary("postgres")
 
 
 _DEATHS = [
     pytest.param(name, marks=pytest.mark.scene(name))
-    for name in ("database-restarted", "triggerer-killed-on-postgres", "package-upgraded")
+    for name in ("database-restarted", "package-upgraded")
 ]
 
 
@@ -82,13 +51,6 @@ def test_bad_release_is_stopped_within_half_a_second_of_its_verdict(
 @pytest.mark.scene("database-restarted")
 def test_bad_release_is_judged_soon_although_the_database_is_away(played: Played) -> None:
     assert played["sealed_after"] <= _JUDGED_SECONDS
-
-
-@pytest.mark.scene("promote-killed-on-postgres")
-def test_promote_killed_after_its_write_finds_its_work_done(played: Played) -> None:
-    is_promoted(played["ended"], "v2")
-    told = [it.text for it in played["ended"].record.timeline if it.task == "step_01.promote"]
-    assert any("already" in text for text in told), told
 
 
 @pytest.mark.scene("package-upgraded")

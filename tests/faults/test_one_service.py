@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from alone import SAFE_SECONDS
-from ends import is_back, is_promoted
+from outcomes import is_back, is_promoted
 
 from airflow_rollout.release import ReleaseState
 

@@ -36,6 +36,7 @@ for name in (
     "gate-skipped",
     "run-cleared",
     "run-deleted",
+    "run-unbegun",
     "tasks-success",
     "busy-elsewhere",
     "busy-marked",
