@@ -212,7 +212,7 @@ def make_spec(
         dialect="flagger",
         workload=WorkloadRef(kind="memory", name=SERVICE),
         traffic=TrafficRef(router="memory", service=SERVICE, conn_id="router"),
-        source=MetricSource(provider="memory", conn_id="metrics", every_seconds=every_seconds),
+        source=MetricSource(provider="scrape", conn_id="metrics", every_seconds=every_seconds),
         steps=tuple(Step(weight=weight, hold_seconds=interval_seconds) for weight in weights),
         verify_seconds=interval_seconds,
         judge=JudgeParams(

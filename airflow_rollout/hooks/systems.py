@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from airflow_rollout.analysis.checks import latency_limit
@@ -15,8 +15,8 @@ from airflow_rollout.errors import AdapterError, PermanentAdapterError, Transien
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.credentials import connect_source, fill_in
-from airflow_rollout.hooks.patience import patient
-from airflow_rollout.hooks.transport import open_send, single_flight
+from airflow_rollout.hooks.sources import SingleFlight, open_source
+from airflow_rollout.hooks.transport import open_send
 from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
 from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.release import Arm, TrafficSplit
@@ -38,6 +38,7 @@ class Systems:
 
     :param traffic: how the router knows the service; metric queries are built from it.
     :param semantics: in which unit the metrics' limits are.
+    :param flights: what is asked of the metric system at the moment, by whomever.
     """
 
     router: Router
@@ -49,6 +50,7 @@ class Systems:
     traffic: TrafficRef
     namespace: str
     semantics: Semantics = Semantics.NATIVE
+    flights: SingleFlight = field(default_factory=SingleFlight)
 
     async def read_split(self) -> TrafficSplit | None:
         """Return the router's record, None when it knows nothing of the service."""
@@ -76,9 +78,10 @@ class Systems:
     async def read_metrics(self, metrics: Sequence[Metric], window: Window) -> dict[str, Reading]:
         """Return one reading a metric name; what could not be read is a `ReadFailure`.
 
-        All metrics are read at once, and equal requests (one page, many metrics) are sent once.
+        All metrics are read at once, and equal requests (one page, many metrics) are sent once,
+        also those of other gates whose window ends at the same moment.
         """
-        send = single_flight(self.provider_send)
+        send = self.flights.at(window.end, self.provider_send)
         readings = await asyncio.gather(*(self._read(metric, window, send) for metric in metrics))
         return {metric.name: reading for metric, reading in zip(metrics, readings, strict=True)}
 
@@ -166,7 +169,7 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
         source_info = await connect_source(spec.source.conn_id, form, connect)
     async with (
         open_send(traffic_info, system=spec.traffic.router) as router_send,
-        open_send(source_info, system=spec.source.provider) as provider_send,
+        open_source(source_info, system=spec.source.provider) as source,
         open_send(None, system=spec.workload.kind) as workload_send,
     ):
         yield Systems(
@@ -175,10 +178,11 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
             provider=adapters.provider,
             router_send=router_send,
             workload_send=workload_send,
-            provider_send=patient(provider_send, system=spec.source.provider),
+            provider_send=source.send,
             traffic=spec.traffic,
             namespace=spec.namespace,
             semantics=spec.judge.semantics,
+            flights=source.flights,
         )
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import httpx
 
-from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.client import base_url, make_client, our_error
 from airflow_rollout.hooks.connection import ConnectionInfo
 from airflow_rollout.hooks.files import read_file, read_note, replace_file, write_note
@@ -30,7 +30,7 @@ from airflow_rollout.wire import (
     Send,
 )
 
-__all__ = ["open_send", "single_flight"]
+__all__ = ["open_send"]
 
 # Larger than any sane metrics page or query result; a larger one would stall the triggerer.
 LARGEST_BODY = 32 * 1024 * 1024
@@ -56,33 +56,6 @@ async def open_send(
     async with AsyncExitStack() as stack:
         sender = _Sender(info, system, largest_body, stack)
         yield sender.send
-
-
-def single_flight(send: Send) -> Send:
-    """Return a `Send` that answers equal HTTP requests with one exchange.
-
-    For the reads of one poll: several metrics stand on the same page. Meant to be thrown away
-    after the poll, since it keeps the answers.
-    """
-    answers: dict[HttpRequest, Response | AdapterError] = {}
-    asking: dict[HttpRequest, asyncio.Lock] = {}
-
-    async def shared(request: Request) -> Response:
-        if not isinstance(request, HttpRequest) or request.method != "GET":
-            return await send(request)
-        # Whoever comes second waits here; if the first is cancelled, the second asks itself.
-        async with asking.setdefault(request, asyncio.Lock()):
-            if request not in answers:
-                try:
-                    answers[request] = await send(request)
-                except AdapterError as error:
-                    answers[request] = error
-        answer = answers[request]
-        if isinstance(answer, AdapterError):
-            raise answer
-        return answer
-
-    return shared
 
 
 class _Sender:

@@ -4,18 +4,21 @@ The most exact source there is: counters straight from the process that served t
 no server in between that samples, extrapolates or first sees a series at its hundredth request.
 It needs one router process: behind several, each page knows a part of the traffic only.
 
-All metrics of a gate stand on one page. The adapter keeps no state, so it asks for the page once
-for each metric; whoever reads several metrics at once passes a `send` that answers equal requests
-with one exchange.
+All metrics of all gates of a router stand on one page. The adapter asks for it once for each
+metric; whoever reads several passes a `send` that answers equal requests with one exchange. The
+newest pages are kept with their lines in order, so that a page is taken apart once and not once a
+metric and gate.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from airflow_rollout.analysis.parameters import Question
@@ -56,6 +59,11 @@ _PROCESS_START = "process_start_time_seconds"
 
 # Below this the difference to a `Date` header is its rounding and the way of the answer.
 _CLOCKS_AGREE_SECONDS = 2.0
+
+_NAME_ENDS = re.compile(r"[{\s]")
+
+# Pages kept: those of the routers that are read in the same seconds.
+_PAGES = 8
 
 # Requests and bad requests by arm label, the canary first.
 Counts = dict[str, tuple[int, tuple[int, ...]]]
@@ -117,30 +125,46 @@ def parse(response: HttpResponse, query: MetricQuery, rows: QuerySet, at: float)
     An arm without a series on a page of the router is at zero; a page that is not the router's is
     `NoData`. Only the lines that matter go through the parser: a page can hold thousands.
     """
-    lines = _lines(response.body)
-    if not any(_is_family(line, rows.alive) for line in lines):
+    page = response.body
+    families = _families(page)
+    if rows.alive not in families:
         return NoData(
             at=at,
             reason=f"the page has no {rows.alive}: not the router's page, or its metrics are off",
         )
-    if lines[-1]:
+    if not page.endswith(b"\n"):
         raise TransientAdapterError("the page is cut off", system=SYSTEM)
-    started = _started(lines)
+    started = _started(families)
     life = _Life(started=started, born_at=_on_our_clock(started, response.headers, at))
     if query.question is Question.ERRORS:
-        return _cumulative(_errors(lines, query, rows), at=at, life=life, boundaries=())
-    return _latency(lines, query, rows, at, life)
+        return _cumulative(_errors(page, query, rows), at=at, life=life, boundaries=())
+    return _latency(page, query, rows, at, life)
 
 
-def _lines(page: bytes) -> list[str]:
+@lru_cache(maxsize=_PAGES)
+def _families(page: bytes) -> Mapping[str, list[str]]:
+    """Return the sample lines of a page by the name of their family."""
     try:
-        return page.decode().split("\n")
+        lines = page.decode().split("\n")
     except UnicodeDecodeError as error:
         raise PermanentAdapterError(f"the page is no text: {error.reason}", system=SYSTEM) from None
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        if line[:1] not in ("", "#"):
+            found[_NAME_ENDS.split(line, maxsplit=1)[0]].append(line)
+    return dict(found)
 
 
-def _is_family(line: str, name: str) -> bool:
-    return line.startswith(name) and line[len(name) : len(name) + 1] in ("{", " ", "\t")
+# Three families a page: requests, durations, and one to spare.
+@lru_cache(maxsize=3 * _PAGES)
+def _by_arm(page: bytes, name: str, label: str) -> Mapping[str, list[str]]:
+    """Return the lines of one family by the value of one label, as it is written."""
+    value = re.compile(rf'[{{,]\s*{re.escape(label)}="([^"]*)"')
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in _families(page).get(name, ()):
+        if place := value.search(line):
+            found[place[1]].append(line)
+    return dict(found)
 
 
 def _samples(lines: Iterable[str]) -> list[Sample]:
@@ -156,18 +180,16 @@ def _samples(lines: Iterable[str]) -> list[Sample]:
         ) from None
 
 
-def _arm_samples(lines: list[str], name: str, query: MetricQuery, rows: QuerySet) -> list[Sample]:
+def _arm_samples(page: bytes, name: str, query: MetricQuery, rows: QuerySet) -> list[Sample]:
     values = rows.arm_values(query.service, query.namespace)
-    marks = [f'{rows.arm_label}="{value}"' for value in values]
-    wanted = [
-        line for line in lines if _is_family(line, name) and any(mark in line for mark in marks)
-    ]
+    lines = _by_arm(page, name, rows.arm_label)
+    wanted = [line for value in values for line in lines.get(value, ())]
     return [s for s in _samples(wanted) if s.labels.get(rows.arm_label) in values]
 
 
-def _started(lines: list[str]) -> float | None:
+def _started(families: Mapping[str, list[str]]) -> float | None:
     """Return when the process started by its own clock, None if the page does not say."""
-    for sample in _samples(line for line in lines if _is_family(line, _PROCESS_START)):
+    for sample in _samples(families.get(_PROCESS_START, ())):
         value = float(sample.value)
         if math.isfinite(value) and value > 0:
             return value
@@ -190,10 +212,10 @@ def _on_our_clock(started: float | None, headers: Mapping[str, str], at: float) 
     return born_at if born_at <= at else None
 
 
-def _errors(lines: list[str], query: MetricQuery, rows: QuerySet) -> Counts:
+def _errors(page: bytes, query: MetricQuery, rows: QuerySet) -> Counts:
     """Return requests and errors by arm label."""
     counts: Counts = dict.fromkeys(rows.arm_values(query.service, query.namespace), (0, (0,)))
-    for sample in _arm_samples(lines, rows.requests, query, rows):
+    for sample in _arm_samples(page, rows.requests, query, rows):
         status = sample.labels.get(rows.status_label, "")
         if not rows.counts(status):
             continue
@@ -204,15 +226,13 @@ def _errors(lines: list[str], query: MetricQuery, rows: QuerySet) -> Counts:
     return counts
 
 
-def _latency(
-    lines: list[str], query: MetricQuery, rows: QuerySet, at: float, life: _Life
-) -> Reading:
+def _latency(page: bytes, query: MetricQuery, rows: QuerySet, at: float, life: _Life) -> Reading:
     name = f"{rows.durations}_bucket"
-    arms = _buckets(_arm_samples(lines, name, query, rows), rows, name)
+    arms = _buckets(_arm_samples(page, name, query, rows), rows, name)
     known = [set(buckets) for buckets in arms.values()]
     if not known:
         # Any other service of the router shows the boundaries: they are set for the whole router.
-        others = _samples(line for line in lines if _is_family(line, name))
+        others = _samples(_families(page).get(name, ()))
         known = [set(buckets) for buckets in _buckets(others, rows, name).values()]
     if not known:
         return NoData(at=at, reason="the router has served no request yet: its buckets are unknown")

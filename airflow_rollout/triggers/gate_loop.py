@@ -7,12 +7,14 @@ the probes nor the deadline. They feed the judge and ring a bell; the loop asks 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from airflow_rollout.analysis.judge import Judge, StepContext
-from airflow_rollout.analysis.parameters import Mode
+from airflow_rollout.analysis.parameters import Metric, Mode
+from airflow_rollout.analysis.readings import ReadFailure
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.metrics.base import Window
@@ -20,6 +22,7 @@ from airflow_rollout.plan import PlannedStep
 from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
+from airflow_rollout.triggers.pace import asked_together, next_moment
 from airflow_rollout.triggers.stable_watch import StableWatch
 from airflow_rollout.triggers.traffic_watch import (
     LEASE_SECONDS,
@@ -50,6 +53,9 @@ _FIRST_ANSWER_SECONDS = 3.0
 
 # How far a read looks back beyond the last answer, so that a slow source's late points are met.
 _LOOKBACK_SECONDS = 60.0
+
+# After a source was away, or a gate was moved: what is older is left, or the answer gets too large.
+_LONGEST_LOOKBACK_SECONDS = 600.0
 
 # The saver looks this often whether something is due.
 _SAVE_SECONDS = 1.0
@@ -88,7 +94,7 @@ def context_of(step: PlannedStep, start: StepStart) -> StepContext:
 
 def read_window(opened_at: float, last_answer_at: float, now: float) -> Window:
     """Return what a read may look at: since the last answer and a margin, never before the open."""
-    start = max(opened_at, last_answer_at - _LOOKBACK_SECONDS)
+    start = max(opened_at, last_answer_at - _LOOKBACK_SECONDS, now - _LONGEST_LOOKBACK_SECONDS)
     return Window(start=start, end=now, earliest=opened_at)
 
 
@@ -134,6 +140,8 @@ class GateLoop:
         self._fed = False
         self._latest: Judgement | None = None
         self._saved = _Saved()
+        self._asked_together = asked_together(spec)
+        self._answered = {metric.name: start.written_at for metric in spec.judge.metrics}
 
     async def run(self) -> GatePiece:
         """Return the gate's last word; traffic is safe by then, or the piece says why not."""
@@ -150,7 +158,7 @@ class GateLoop:
     def _askers(self) -> list[Coroutine[Any, Any, None]]:
         askers = [
             self._repeat(self._save, min(_SAVE_SECONDS, self._live_seconds)),
-            self._repeat(self._measure, self._spec.source.every_seconds),
+            self._measure_all(),
             self._repeat(self._probe, min(_PROBE_SECONDS, self._spec.source.every_seconds)),
         ]
         if self._watch is not None:
@@ -163,23 +171,47 @@ class GateLoop:
         """Ask at a steady pace; a slow answer delays the next question, it never stacks up."""
         while True:
             began = self._clock.now()
-            try:
-                await ask()
-            except Exception as error:  # noqa: BLE001 - one bad answer must not end the asking
-                self._notebook.say(f"{ask.__name__.strip('_')}: {error!r}")
-            self._bell.set()
+            await self._try(ask, ask.__name__.strip("_"))
             await asyncio.sleep(max(0.05, began + seconds - self._clock.now()))
 
-    async def _measure(self) -> None:
-        now = self._clock.now()
-        window = read_window(self._start.attempt.opened_at, self._answered_at(), now)
-        readings = await self._systems.read_metrics(self._spec.judge.metrics, window)
-        for name, reading in readings.items():
-            self._judge.feed(name, reading)
-        self._fed = True
+    async def _try(self, ask: Callable[[], Awaitable[None]], what: str) -> None:
+        """Ask once and ring the bell."""
+        try:
+            await ask()
+        except Exception as error:  # noqa: BLE001 - one bad answer must not end the asking
+            self._notebook.say(f"{what}: {error!r}")
+        self._bell.set()
 
-    def _answered_at(self) -> float:
-        return max(self._start.written_at, self._saved.checkpoint_at)
+    async def _measure_all(self) -> None:
+        """Ask for every metric at once, and from then on for each at its own moments."""
+        first = partial(self._measure, self._spec.judge.metrics, self._clock.now())
+        await self._try(first, "measure")
+        groups = self._asked_together.items()
+        await asyncio.gather(*(self._measure_at(place, metrics) for place, metrics in groups))
+
+    async def _measure_at(self, place: float, metrics: Sequence[Metric]) -> None:
+        every = self._spec.source.every_seconds
+        after = self._clock.now()
+        while True:
+            moment = next_moment(after, every_seconds=every, place=place)
+            await asyncio.sleep(moment - self._clock.now())
+            # Where the moment was missed by far (a process that was stopped), nobody shares it.
+            late = self._clock.now() - moment
+            end = moment if late < every else moment + late
+            await self._try(partial(self._measure, metrics, end), "measure")
+            # A timer may fire a hair early: the same moment is not the next one.
+            after = max(self._clock.now(), moment + every / 2)
+
+    async def _measure(self, metrics: Sequence[Metric], end: float) -> None:
+        """Feed the judge with what the source knows up to `end`."""
+        answered = (self._answered[metric.name] for metric in metrics)
+        since = min(answered, default=self._start.written_at)
+        window = read_window(self._start.attempt.opened_at, since, end)
+        for name, reading in (await self._systems.read_metrics(metrics, window)).items():
+            self._judge.feed(name, reading)
+            if not isinstance(reading, ReadFailure):
+                self._answered[name] = end
+        self._fed = True
 
     async def _probe(self) -> None:
         arm = self._start.attempt.canary

@@ -238,3 +238,13 @@ def test_any_bytes_end_in_a_reading_or_an_adapter_error(junk: bytes) -> None:
         except AdapterError:
             continue
         assert isinstance(reading, NoData | Cumulative)
+
+
+def test_the_lines_of_one_arm_are_not_taken_for_anothers() -> None:
+    # A label that ends like the arm's, and a service whose name contains the other's.
+    page = PAGE + (
+        'traefik_service_requests_total{code="200",exported_service="app-canary@file"} 1000\n'
+        'traefik_service_requests_total{code="200",service="my-app-canary@file"} 1000\n'
+        'traefik_service_requests_total{ code="200", service="app-canary@file"} 5\n'
+    )
+    assert counts(ask(page))["canary"] == (24 + 5, (2,))

@@ -1,0 +1,130 @@
+"""Gates that ask the same ask at the same moments; each answer is counted once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from gates import Gate, at_ten_percent, started
+from hypothesis import given
+from hypothesis import strategies as st
+from in_memory import World, make_spec
+from virtual_time import EPOCH, run_virtual
+
+from airflow_rollout.analysis.parameters import Metric, Question
+from airflow_rollout.analysis.readings import Reading
+from airflow_rollout.analysis.verdict import Verdict
+from airflow_rollout.errors import TransientAdapterError
+from airflow_rollout.metrics.base import MetricQuery, Window
+from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.triggers.pace import asked_together, next_moment
+
+SPEC = make_spec(every_seconds=3.0, interval_seconds=30.0)
+
+
+def asking(provider: str, *metrics: Metric, service: str = "a") -> RolloutSpec:
+    return replace(
+        SPEC,
+        source=replace(SPEC.source, provider=provider),
+        traffic=replace(SPEC.traffic, service=service),
+        judge=replace(SPEC.judge, metrics=metrics),
+    )
+
+
+ERRORS = Metric(name="errors", question=Question.ERRORS)
+LATENCY = Metric(name="p99", question=Question.LATENCY, quantile=0.99)
+QUEUE = Metric(name="queue", question=Question.VALUE, query="sum(queue)")
+
+
+@given(
+    now=st.floats(1.6e9, 2.0e9),
+    every=st.sampled_from([0.25, 1.0, 5.0, 7.5, 15.0, 60.0]),
+    place=st.floats(0, 1, exclude_max=True, allow_subnormal=False),
+)
+def test_the_next_moment_is_within_one_interval(now: float, every: float, place: float) -> None:
+    moment = next_moment(now, every_seconds=every, place=place)
+    assert now - 1e-5 <= moment <= now + every + 1e-5
+    later = next_moment(moment + every / 2, every_seconds=every, place=place)
+    assert later - moment == pytest.approx(every, abs=1e-5)
+    between = now + (moment - now) / 2
+    if moment - now > 1e-4:
+        assert next_moment(between, every_seconds=every, place=place) == moment, "to the last bit"
+
+
+def test_the_same_question_has_the_same_place_whoever_asks() -> None:
+    one = asked_together(asking("prometheus", QUEUE, ERRORS))
+    other = asked_together(asking("prometheus", replace(QUEUE, name="q"), service="b"))
+    assert set(other) < set(one)
+    assert set(asked_together(asking("prometheus", ERRORS, service="b"))).isdisjoint(one)
+
+
+def test_a_query_with_a_template_depends_on_who_asks() -> None:
+    mine = replace(QUEUE, query='queue{job="{{ service }}"}')
+    places = [asked_together(asking("prometheus", mine, service=name)) for name in ("a", "b")]
+    assert set(places[0]).isdisjoint(places[1])
+
+
+def test_a_page_is_the_same_for_every_question_and_every_service() -> None:
+    one = asked_together(asking("scrape", ERRORS, LATENCY))
+    assert list(one.values()) == [(ERRORS, LATENCY)]
+    assert set(asked_together(asking("scrape", ERRORS, service="b"))) == set(one)
+
+
+def _ends(world: World, *, second: float) -> list[float]:
+    world.provider.reads.clear()
+    Gate(world, spec=SPEC, start=started(written_at=EPOCH + second, release_started_at=EPOCH)).run(
+        second=second
+    )
+    return [window.end for window in world.provider.reads]
+
+
+def test_gates_that_began_at_different_times_ask_about_the_same_windows() -> None:
+    one = _ends(at_ten_percent(), second=0.0)
+    other = _ends(at_ten_percent(), second=1.3)
+    # The first look of each is its own: it must not wait, nor look at what was before.
+    assert one[0] == EPOCH
+    assert other[0] == EPOCH + 1.3
+    assert len(set(one) & set(other)) >= 9
+    assert all(b - a == pytest.approx(3.0) for a, b in pairwise(one[1:]))
+
+
+def test_every_window_goes_on_where_an_answer_ended() -> None:
+    gate = Gate(at_ten_percent(), spec=SPEC)
+    gate.run()
+    reads = gate.world.provider.reads
+    assert all(after.start <= before.end for before, after in pairwise(reads))
+
+
+def test_after_a_source_was_away_a_window_reaches_back_to_its_last_answer() -> None:
+    world = at_ten_percent()
+    away = TransientAdapterError("away", system="s")
+
+    async def answer(query: MetricQuery, at: Window) -> Reading:
+        if EPOCH + 100 < at.end < EPOCH + 400:
+            raise away
+        return world.provider.counters(at.end)
+
+    world.provider.answer = answer
+    gate = Gate(world, spec=make_spec(every_seconds=3.0, interval_seconds=500.0))
+    gate.run()
+    back = next(window for window in world.provider.reads if window.end >= EPOCH + 400)
+    assert EPOCH + 30 < back.start <= EPOCH + 101 - 60
+
+
+@pytest.mark.parametrize("bad_share", [0.0, 0.5])
+def test_many_gates_share_answers_and_come_to_the_same_verdicts(bad_share: float) -> None:
+    worlds = [at_ten_percent() for _ in range(5)]
+    for world in worlds:
+        world.provider.bad_share = bad_share
+    gates = [Gate(world, spec=SPEC) for world in worlds]
+
+    async def all_of_them() -> list[Verdict]:
+        pieces = await asyncio.gather(*(gate.judge() for gate in gates))
+        return [piece.judgement.verdict for piece in pieces]
+
+    wanted = Verdict.FAIL if bad_share else Verdict.PASS
+    assert run_virtual(all_of_them()) == [wanted] * 5
+    ends = [[window.end for window in world.provider.reads] for world in worlds]
+    assert all(one == ends[0] for one in ends)
