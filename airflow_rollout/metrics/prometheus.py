@@ -153,6 +153,7 @@ class PrometheusProvider:
         if not found:
             reason = f"no sample of the router in {milliseconds / 1000:g} s: is it scraped?"
             return NoData(at=at.end, reason=f"{reason}{warnings}")
+        _refuse_partial(found, warnings, asked)
         starts = await self._starts(found, milliseconds, end, send)
         return read_arms(found, starts, asked)
 
@@ -251,6 +252,20 @@ def _answer(response: HttpResponse, query: str) -> tuple[dict[str, Any], str]:
         )
     warnings = items(envelope, "warnings")
     return data, f" (warnings: {'; '.join(map(str, warnings))})" if warnings else ""
+
+
+def _refuse_partial(found: list[RawSeries], warnings: str, asked: ArmsAsked) -> None:
+    """Refuse an answer that may lack an arm: only a whole one shows that it had no request.
+
+    :raises TransientAdapterError: an arm has no series, and a warning says that data is missing.
+    """
+    known = {raw.labels.get(asked.arm_label) for raw in found if raw.name == asked.family}
+    missing = [arm for arm in asked.arms if arm not in known]
+    if warnings and missing:
+        raise TransientAdapterError(
+            f"no series of {' and '.join(missing)} in an answer that is not whole{warnings}",
+            system=SYSTEM,
+        )
 
 
 def _words(body: object) -> str:
