@@ -35,6 +35,10 @@ __all__ = [
 
 _DEFAULT_QUANTILE = 0.99
 
+# So many requests stay away by chance once in a billion times. Whoever tells of the canary tells
+# no more, or it answers nobody: what it did before does not say how it is now.
+_SILENT_REQUESTS = 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
@@ -200,6 +204,12 @@ def _look_at_step(track: Track, params: JudgeParams) -> CheckResult:
     canary, stable = track.step_canary, track.step_stable
     if canary.requests == 0:
         return _none(track, Verdict.NO_DATA, "no canary request since the step's write")
+    if track.missed >= _SILENT_REQUESTS:
+        return _none(
+            track,
+            Verdict.NO_DATA,
+            f"no canary request any more, where {track.missed:.0f} were to be expected",
+        )
     missing = params.min_requests - canary.requests
     if missing > 0:
         return _none(

@@ -60,6 +60,7 @@ class Track:
         self.answer = Answer.NONE
         self.reason = "the source was not asked yet"
         self.asked = False
+        self.errors_in_a_row = 0
         self.used = 0
         self.skipped = 0
         self._warmup = params.warmup_seconds
@@ -74,6 +75,13 @@ class Track:
         """Return the metric's own evidence, None where nothing is tested sequentially."""
         values = [p.value for p in (self.comparison, self.guardrail) if p is not None]
         return math.fsum(values) / len(values) if values else None
+
+    @property
+    def missed(self) -> float:
+        """Return how many requests the canary would have had since its last, by stable's."""
+        if not self.step_stable.requests:
+            return 0.0
+        return self._idle.requests * self.step_canary.requests / self.step_stable.requests
 
     @property
     def boundaries(self) -> tuple[float, ...]:
@@ -97,6 +105,7 @@ class Track:
 
     def _answered(self, answer: Answer, reason: str = "") -> None:
         self.answer, self.reason, self.asked = answer, reason, True
+        self.errors_in_a_row = self.errors_in_a_row + 1 if answer is Answer.ERROR else 0
 
     def start_step(self) -> None:
         """Forget what belongs to the step before.
@@ -202,6 +211,7 @@ class Track:
             "idle": self._idle.state(),
             "value": value and [value.at, value.canary, value.stable, value.requests],
             "asked": self.asked,
+            "errors": self.errors_in_a_row,
             "answer": self.answer.value,
             "reason": self.reason,
             "used": self.used,
@@ -223,6 +233,7 @@ class Track:
             at, canary, stable, requests = state["value"]
             self.value = Value(at=at, canary=canary, stable=stable, requests=requests)
         self.asked = bool(state["asked"])
+        self.errors_in_a_row = int(state["errors"])
         self.answer = Answer(state["answer"])
         self.reason = state["reason"]
         self.used, self.skipped = state["used"], state["skipped"]
@@ -250,8 +261,8 @@ def _processes(
 
 
 def _promotion(metric: Metric, params: JudgeParams) -> PromotionProcess | None:
-    wanted = params.promotion.when is Promote.ON_EVIDENCE and metric.mode is Mode.ACT
-    if not wanted or not is_compared(metric, params):
+    wanted = params.promotion.when is Promote.ON_EVIDENCE or params.needs_proof
+    if not wanted or metric.mode is not Mode.ACT or not is_compared(metric, params):
         return None
     is_histogram = metric.question is Question.LATENCY
     return PromotionProcess(

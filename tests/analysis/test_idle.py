@@ -5,13 +5,27 @@ from __future__ import annotations
 import json
 import random
 import statistics
+from dataclasses import replace
 
 import pytest
-from judging import SOURCE, SUCCESS, WRITTEN, counts, cumulative, flagger, point, series, step
+from judging import (
+    HTTP_500,
+    SOURCE,
+    SUCCESS,
+    WRITTEN,
+    counts,
+    cumulative,
+    flagger,
+    native,
+    point,
+    series,
+    step,
+)
 
 from airflow_rollout.analysis.counts import Interval
 from airflow_rollout.analysis.idle import IdleStable
 from airflow_rollout.analysis.judge import Judge
+from airflow_rollout.analysis.verdict import Verdict
 
 PARAMS = flagger(SUCCESS, interval_seconds=1e6)
 
@@ -19,8 +33,9 @@ PARAMS = flagger(SUCCESS, interval_seconds=1e6)
 class Counters:
     """A router's counters, from which a judge is fed second by second."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, name: str = SUCCESS.name) -> None:
         self.judge = judge
+        self.name = name
         self.second = 0
         self.totals = [0, 0, 0, 0]
         self.feed()
@@ -30,7 +45,7 @@ class Counters:
         self.totals = [a + b for a, b in zip(self.totals, new, strict=True)]
         at = SOURCE + self.second
         self.judge.feed(
-            SUCCESS.name,
+            self.name,
             cumulative(
                 at, series(point(at, *self.totals[:2]), key="c"),
                 series(point(at, *self.totals[2:]), key="s"),
@@ -135,3 +150,38 @@ def test_a_judge_says_the_same_after_a_restart_in_a_quiet_second():
     parts.judge = Judge(PARAMS, step(), json.loads(json.dumps(parts.judge.state())))
     assert parts.feed(1, 1, 5, 0) == whole.feed(1, 1, 5, 0)
     assert parts.judge.assess(WRITTEN + 4) == whole.judge.assess(WRITTEN + 4)
+
+
+# --- a canary that has fallen silent ---
+
+
+def silent_for(seconds: int, *, canary: int = 5) -> tuple[Judge, Counters]:
+    """Return a step whose canary had requests for half its hold, and then none."""
+    rate = replace(HTTP_500, compare=False, guardrail=None)
+    judge = Judge(native(rate, min_requests=10), step(hold_seconds=60, deadline_seconds=110))
+    counters = Counters(judge, name=rate.name)
+    for _ in range(30):
+        counters.feed(canary, stable=45)
+    for _ in range(seconds):
+        counters.feed(stable=45)
+    return judge, counters
+
+
+def test_a_canary_that_fell_silent_while_stable_did_not_does_not_pass():
+    judge, counters = silent_for(35)
+    told = judge.assess(WRITTEN + 65)
+    assert (told.verdict, told.ends) == (Verdict.NO_DATA, False)
+    assert "no canary request any more, where" in told.reason
+    counters.feed(1, stable=45)
+    assert judge.assess(WRITTEN + 66).verdict is Verdict.PASS
+
+
+def test_a_canary_that_stays_silent_ends_the_release_at_the_deadline():
+    judge, _ = silent_for(85)
+    told = judge.assess(WRITTEN + 115)
+    assert (told.verdict, told.ends) == (Verdict.NO_DATA, True)
+
+
+def test_a_canary_with_few_requests_may_have_none_for_a_while():
+    judge, _ = silent_for(30, canary=1)
+    assert judge.assess(WRITTEN + 60).verdict is Verdict.PASS
