@@ -37,7 +37,7 @@ from airflow_rollout.release import Outcome, ReleaseState
 
 T = TypeVar("T")
 
-SERVICES = ("soak-1", "soak-2", "soak-3", "soak-4", "soak-5", "soak-6")
+SERVICES = tuple(f"soak-{number}" for number in range(1, 11))
 
 _HOLD = "6s"
 # Within a release of two such holds.
