@@ -45,7 +45,7 @@ class EnsureSafeOperator(WayBackOperator):
             self.end(context, move, Cause(outcome=Outcome.ABORTED, reason=reason))
         else:
             self._end_for_others(context, move)
-        closed = self._close(context)
+        closed = self._close(context, move)
         if move.wrote:
             raise AirflowFailException(f"{reason}: all traffic was put back on stable")
         if not self._promoted(context, move, closed) and self._looks_released(context):
@@ -82,12 +82,14 @@ class EnsureSafeOperator(WayBackOperator):
             return False
         return state in ("success", "skipped")
 
-    def _close(self, context: Context) -> record.ReleaseRecord | None:
+    def _close(self, context: Context, move: Move) -> record.ReleaseRecord | None:
         """Push and return the whole record of this release; its failure changes nothing."""
         try:
             ti = context["ti"]
             told_by = (*self.told_by, self.task_id)
             pieces = collect_pieces(context, told_by, task_states(context))
+            if not any(record.Key.ATTEMPT in it for it in pieces.values()):
+                pieces.setdefault(self.task_id, {}).update(self._opened(context, move))
             closed = record.assemble(pieces, dag_id=ti.dag_id, run_id=ti.run_id)
             if closed is not None:
                 ti.xcom_push(key=record.Key.RECORD.value, value=closed.to_builtins())
@@ -95,3 +97,20 @@ class EnsureSafeOperator(WayBackOperator):
             self.log.exception("could not close the record")
             return None
         return closed
+
+    def _opened(self, context: Context, move: Move) -> dict[str, Any]:
+        """Return the piece of a `prepare` that was ended after its write, before it could say so.
+
+        Read from the router's record; the run's start stands for when it was opened.
+        """
+        split = move.split
+        if not is_sealed(split, self.release_owner(context)) or split.canary is None:
+            return {}
+        began = context["dag_run"].start_date
+        attempt = record.Attempt(
+            token=split.token,
+            canary=split.canary,
+            stable=split.stable,
+            opened_at=began.timestamp() if began else 0.0,
+        )
+        return {record.Key.ATTEMPT: record.to_piece(attempt)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,7 +74,8 @@ class Run:
 
     def context(self, task_id: str) -> Any:
         dag_run = SimpleNamespace(
-            dag_id="shop", run_id=self.run_id, clear_number=self.clear_number
+            dag_id="shop", run_id=self.run_id, clear_number=self.clear_number,
+            start_date=datetime.fromtimestamp(0.0, UTC),
         )  # fmt: skip
         return {"ti": TaskInstance(self, task_id), "dag_run": dag_run}
 

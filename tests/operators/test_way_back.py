@@ -243,6 +243,24 @@ def test_a_run_that_was_ended_with_traffic_on_the_canary_is_put_back_and_red(
 
 
 @pytest.mark.usefixtures("impatient")
+def test_release_whose_opening_nobody_could_tell_leaves_a_record_too(at_ten: Run) -> None:
+    del at_ten.xcoms["prepare"]
+    with pytest.raises(AirflowFailException):
+        at_ten.ensure_safe()
+    record = at_ten.xcoms["ensure_safe"]["record"]
+    assert (record["version"], record["stable"]) == (CANARY.version, "v1")
+    assert record["outcome"] == "aborted"
+    assert "ended before it was released" in record["reason"]
+
+
+def test_run_that_opened_nothing_gets_no_opening_from_another_release(
+    at_ten: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Run(at_ten.world, run_id="other").install(monkeypatch)
+    other.ensure_safe()
+    assert "record" not in other.xcoms.get("ensure_safe", {})
+
+
 def test_ensure_safe_knows_its_own_write_when_the_data_plane_lags(at_ten: Run) -> None:
     router = at_ten.world.router
     router.data_plane = 10
