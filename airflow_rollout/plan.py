@@ -51,7 +51,7 @@ class Plan:
 
     `longest_exposure_seconds` is how long a bad version can keep traffic at most while every
     metric system is silent: the sum of all deadlines would be wrong, since silence never passes a
-    step, so it is the longest single step.
+    step, so it is the longest single step, and a person's time where one is asked.
     `counted_checks_seconds` is how long one that fails every check keeps traffic at most if the
     comparison and the guardrails say nothing.
     """
@@ -78,7 +78,8 @@ def make_plan(spec: RolloutSpec) -> Plan:
     return Plan(
         steps=tuple(planned),
         shortest_seconds=after + spec.verify_seconds,
-        longest_exposure_seconds=max(step.deadline_seconds for step in planned),
+        longest_exposure_seconds=max(step.deadline_seconds for step in planned)
+        + spec.judge.policies.ask_seconds,
         counted_checks_seconds=longest_hold + further_checks * spec.judge.interval_seconds,
         backstop_exposure_seconds=max(step.backstop_seconds for step in planned),
     )
@@ -128,6 +129,6 @@ def _planned(
         rises_after_seconds=after,
         hold_seconds=step.hold_seconds,
         deadline_seconds=deadline,
-        backstop_seconds=deadline + GATE_BACKSTOP_SECONDS,
+        backstop_seconds=deadline + spec.judge.policies.ask_seconds + GATE_BACKSTOP_SECONDS,
         is_full=step_id == FULL_STEP_ID,
     )

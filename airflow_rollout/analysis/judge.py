@@ -18,7 +18,15 @@ from airflow_rollout.analysis.counted import CountedChecks
 from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.findings import finding, leading_sentence
 from airflow_rollout.analysis.outlook import outlook
-from airflow_rollout.analysis.parameters import JudgeParams, Mode, Promote, Semantics
+from airflow_rollout.analysis.parameters import (
+    ASK_SECONDS,
+    JudgeParams,
+    Mode,
+    OnError,
+    OnInconclusive,
+    Promote,
+    Semantics,
+)
 from airflow_rollout.analysis.promotion import as_odds
 from airflow_rollout.analysis.readings import Probe, Reading
 from airflow_rollout.analysis.sentences import duration, odds, plural
@@ -30,6 +38,12 @@ from airflow_rollout.analysis.standing import (
 )
 from airflow_rollout.analysis.state import SCHEMA, StateMismatch, check_schema
 from airflow_rollout.analysis.track import Track
+from airflow_rollout.analysis.undecided import (
+    ASKING,
+    left_open,
+    promotion_evidence,
+    unreadable,
+)
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 
 __all__ = ["Judge", "StateMismatch", "StepContext"]
@@ -108,6 +122,7 @@ class Judge:
         self._promote_if_shown(at)
         self._check_if_due(at)
         self._stop_if_exhausted(at)
+        self._stop_if_unreadable(at)
         looks = {name: self._look(track, at) for name, track in self._tracks.items()}
         verdict, ends, reason = self._say(at, looks)
         tracks = self._tracks.values()
@@ -183,6 +198,19 @@ class Judge:
         if not release.stopped and is_exhausted:
             release.stopped = f"{self._schedule.since(at)}: {self._checks.failed_text()}"
 
+    def _stop_if_unreadable(self, at: float) -> None:
+        why = "" if self._step.passed else unreadable(self._params, self._acting())
+        if why and self._params.policies.on_error is OnError.ASK:
+            self._ask()
+        elif why and not self._release.unmeasurable:
+            self._release.unmeasurable = f"{self._schedule.since(at)}: {why}"
+
+    def _ask(self) -> None:
+        """Leave the end to a person, for as long as one may take."""
+        if not self._step.asked:
+            self._step.asked = True
+            self._schedule.wait(ASK_SECONDS)
+
     def _promote_if_shown(self, at: float) -> None:
         """Pass before the hold is over: nothing speaks against the canary, all for it."""
         if not self._may_promote(at):
@@ -191,7 +219,8 @@ class Judge:
         if all(r.verdict is Verdict.PASS for r in results):
             self._checks.pass_step(at, "; ".join(r.text for r in results))
             if self._step.passed:
-                shown = odds(as_odds(self._promotion()), 1.0 / self._params.promotion.beta)
+                proof = as_odds(promotion_evidence(self._acting()))
+                shown = odds(proof, 1.0 / self._params.promotion.beta)
                 self._step.passed += f"; surely no worse than stable, {shown}"
 
     def _may_promote(self, at: float) -> bool:
@@ -208,14 +237,9 @@ class Judge:
         return (
             self._schedule.elapsed(at) >= least
             and all(min(t.step_canary.requests, t.step_stable.requests) >= sample for t in acting)
-            and self._promotion() >= -math.log(promotion.beta)
+            and promotion_evidence(acting) >= -math.log(promotion.beta)
             and self.evidence <= 1.0
         )
-
-    def _promotion(self) -> float:
-        """Return the weakest metric's logarithmic evidence: all of them have to be shown."""
-        shown = [t.promotion.log_value for t in self._acting() if t.promotion is not None]
-        return min(shown, default=0.0)
 
     def _check_if_due(self, at: float) -> None:
         checks, is_due = self._checks, at >= self._checks.due_at()
@@ -225,11 +249,27 @@ class Judge:
             t.metric.name: self._look(t, at) if t.asked or not is_due else unanswered(t)
             for t in self._acting()
         }
-        if is_due and checks.take(at, results):
+        if is_due and not self._is_left_open(at, results) and checks.take(at, results):
             for track in self._tracks.values():
                 track.asked = False
         if checks.may_pass(at):
             checks.pass_if_good(at, results)
+
+    def _is_left_open(self, at: float, results: Mapping[str, CheckResult]) -> bool:
+        """Say whether a check that would pass the step must not yet, and do what is wanted."""
+        is_good = all(result.verdict is Verdict.PASS for result in results.values())
+        why = ""
+        if is_good and self._params.semantics is Semantics.NATIVE:
+            why = left_open(
+                self._params, self._acting(), weight=self._context.weight,
+                evidence=self.evidence, at=at, schedule=self._schedule,
+            )  # fmt: skip
+        self._step.undecided = why
+        if why and self._params.policies.on_inconclusive is OnInconclusive.ASK:
+            self._ask()
+        elif why and self._params.policies.on_inconclusive is OnInconclusive.ROLLBACK:
+            self._release.stopped = f"{self._schedule.since(at)}: {why}"
+        return bool(why)
 
     # --- saying it ---
 
@@ -251,7 +291,9 @@ class Judge:
             verdict = Verdict.FAIL
         given = duration(self._context.deadline_seconds)
         points = self._open_points(looks)
-        if all(looks[t.metric.name].verdict is Verdict.PASS for t in self._acting()):
+        if self._step.undecided:
+            points = self._step.undecided
+        elif all(looks[t.metric.name].verdict is Verdict.PASS for t in self._acting()):
             points = f"what passes now came too late to count: {points}"
         reason = f"{verdict.name} no check passed within {given}: {points}"
         return verdict, True, f"{reason}; {evidence}"
@@ -282,9 +324,14 @@ class Judge:
         parts = [f"{self._schedule.since(at)}: {due}"]
         if self._release.failed_checks:
             parts.append(self._checks.failed_text())
-        if any(track.promotion is not None for track in self._acting()):
+        if self._step.undecided:
+            parts.append(self._step.undecided)
+        elif any(track.promotion is not None for track in self._acting()):
             limit = 1.0 / self._params.promotion.beta
-            parts.append(f"no worse than stable: {odds(as_odds(self._promotion()), limit)}")
+            proof = as_odds(promotion_evidence(self._acting()))
+            parts.append(f"no worse than stable: {odds(proof, limit)}")
+        if self._step.asked:
+            parts.append(ASKING)
         parts.append(self._open_points(looks, only_open=True))
         elapsed = self._schedule.elapsed(at)
         parts.append(outlook(self._acting(), self._params, elapsed_seconds=elapsed))
@@ -317,6 +364,8 @@ class Judge:
             raise StateMismatch(f"the saved state of the judge is damaged: {error!r}") from error
         if saved.id == self._step.id:
             self._step = saved
+            if saved.asked:
+                self._schedule.wait(ASK_SECONDS)
             return
         for track in self._tracks.values():
             track.start_step()

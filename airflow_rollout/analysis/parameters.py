@@ -9,18 +9,35 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "ASK_SECONDS",
+    "DEFAULT_MIN_REQUESTS",
     "ArgoLimits",
     "Comparison",
     "JudgeParams",
     "Margin",
     "Metric",
     "Mode",
+    "OnError",
+    "OnInconclusive",
+    "Policies",
     "Promote",
     "Promotion",
     "Question",
     "Semantics",
     "Threshold",
+    "usual_min_intervals",
 ]
+
+
+# On fewer requests the sizes of both arms are luck; ten times more would hold up small services.
+DEFAULT_MIN_REQUESTS = 100
+
+# How long a gate waits for a person's answer: over a night, and not over a holiday.
+ASK_SECONDS = 86_400.0
+
+
+# From this resolution on an incident that both arms share may fill a whole interval of one of them.
+_SLOW_SECONDS = 30.0
 
 
 class Mode(StrEnum):
@@ -43,6 +60,28 @@ class Promote(StrEnum):
 
     ON_EVIDENCE = "on_evidence"
     ON_TIME = "on_time"
+
+
+class OnInconclusive(StrEnum):
+    """What becomes of a step that keeps its limits and is not shown to be no worse than stable.
+
+    `weigh` lets it pass unless something speaks against the canary; then it holds, for as long as
+    it may without its deadline stopping a release that nothing has stopped.
+    """
+
+    ASK = "ask"
+    HOLD = "hold"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    WEIGH = "weigh"
+
+
+class OnError(StrEnum):
+    """What becomes of a step whose metrics cannot be read; nothing unknown lets it pass."""
+
+    ASK = "ask"
+    HOLD = "hold"
+    ROLLBACK = "rollback"
 
 
 class Question(StrEnum):
@@ -138,6 +177,14 @@ class Comparison:
     exact_limit: int = 500
 
 
+def usual_min_intervals(every_seconds: float) -> int:
+    """Return how many intervals have to agree if nobody says it.
+
+    Slow sources read their targets far apart, and a shared incident shows in one arm first.
+    """
+    return 2 if every_seconds < _SLOW_SECONDS else 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margin:
     """What still counts as not worse: canary share < multiplier x stable share + absolute."""
@@ -166,6 +213,29 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What becomes of a step that shows nothing either way, or that cannot be measured.
+
+    :param consecutive_error_limit: failed readings in a row; more of them are for `on_error`.
+    """
+
+    on_inconclusive: OnInconclusive = OnInconclusive.WEIGH
+    on_error: OnError = OnError.HOLD
+    consecutive_error_limit: int = 4
+
+    @property
+    def needs_proof(self) -> bool:
+        """Say whether a step passes only once it is shown to be no worse than stable."""
+        return self.on_inconclusive not in (OnInconclusive.PROMOTE, OnInconclusive.WEIGH)
+
+    @property
+    def ask_seconds(self) -> float:
+        """Return how long a gate may wait for a person beyond its deadline."""
+        asks = self.on_inconclusive is OnInconclusive.ASK or self.on_error is OnError.ASK
+        return ASK_SECONDS if asks else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeParams:
     """Everything the judge needs to know about a release.
 
@@ -176,6 +246,7 @@ class JudgeParams:
     :param min_requests: canary requests a step needs before it can pass (native); to pass before
         its hold is over it needs as many of stable.
     :param warmup_seconds: time after the first write that is counted but not compared.
+    :param policies: of native rules; the other tools' rules have their own.
     """
 
     semantics: Semantics
@@ -187,4 +258,5 @@ class JudgeParams:
     warmup_seconds: float = 0.0
     comparison: Comparison = Comparison()
     promotion: Promotion = Promotion()
+    policies: Policies = Policies()
     mode: Mode = Mode.ACT

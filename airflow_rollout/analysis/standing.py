@@ -36,7 +36,8 @@ class StepStanding:
 
     `next_check` is the number of the check slot that is due next, from 1; `passed` is what a
     passing check saw, `measured_bad` what the last failing one measured. `next_at` is when Argo's
-    rules measure next, `measured` which metrics they have measured at this weight.
+    rules measure next, `measured` which metrics they have measured at this weight. `undecided` says
+    why a step that keeps its limits does not pass, `asked` that a person is to decide.
     """
 
     id: str
@@ -46,6 +47,8 @@ class StepStanding:
     measured_bad: str = ""
     next_at: float | None = None
     measured: list[str] = field(default_factory=list)
+    undecided: str = ""
+    asked: bool = False
 
 
 @dataclass(slots=True)
@@ -110,6 +113,10 @@ class Schedule:
     def written_at(self) -> float:
         """Return when the step's weight was written."""
         return self._written_at
+
+    def wait(self, seconds: float) -> None:
+        """Give up that much later."""
+        self.deadline += seconds
 
     def slot(self, k: int) -> float:
         """Return when check k is due, k from 1."""

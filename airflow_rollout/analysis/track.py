@@ -61,6 +61,7 @@ class Track:
         self.reason = "the source was not asked yet"
         self.asked = False
         self.errors_in_a_row = 0
+        self._failed_at: float | None = None
         self.used = 0
         self.skipped = 0
         self._warmup = params.warmup_seconds
@@ -95,7 +96,10 @@ class Track:
         clock's.
         """
         if isinstance(reading, ReadFailure):
-            self._answered(Answer.ERROR, reading.reason)
+            # The same failure told twice is one.
+            again = self.answer is Answer.ERROR and reading.at == self._failed_at
+            self._failed_at = reading.at
+            self._answered(Answer.ERROR, reading.reason, errors=0 if again else 1)
         elif isinstance(reading, NoData):
             self._answered(Answer.NO_DATA, reading.reason)
         elif isinstance(reading, Value):
@@ -103,9 +107,9 @@ class Track:
         else:
             self._feed_counts(reading)
 
-    def _answered(self, answer: Answer, reason: str = "") -> None:
+    def _answered(self, answer: Answer, reason: str = "", *, errors: int = 1) -> None:
         self.answer, self.reason, self.asked = answer, reason, True
-        self.errors_in_a_row = self.errors_in_a_row + 1 if answer is Answer.ERROR else 0
+        self.errors_in_a_row = self.errors_in_a_row + errors if answer is Answer.ERROR else 0
 
     def start_step(self) -> None:
         """Forget what belongs to the step before.
@@ -211,7 +215,7 @@ class Track:
             "idle": self._idle.state(),
             "value": value and [value.at, value.canary, value.stable, value.requests],
             "asked": self.asked,
-            "errors": self.errors_in_a_row,
+            "errors": [self.errors_in_a_row, self._failed_at],
             "answer": self.answer.value,
             "reason": self.reason,
             "used": self.used,
@@ -233,7 +237,7 @@ class Track:
             at, canary, stable, requests = state["value"]
             self.value = Value(at=at, canary=canary, stable=stable, requests=requests)
         self.asked = bool(state["asked"])
-        self.errors_in_a_row = int(state["errors"])
+        self.errors_in_a_row, self._failed_at = state["errors"]
         self.answer = Answer(state["answer"])
         self.reason = state["reason"]
         self.used, self.skipped = state["used"], state["skipped"]
@@ -261,7 +265,7 @@ def _processes(
 
 
 def _promotion(metric: Metric, params: JudgeParams) -> PromotionProcess | None:
-    wanted = params.promotion.when is Promote.ON_EVIDENCE or params.needs_proof
+    wanted = params.promotion.when is Promote.ON_EVIDENCE or params.policies.needs_proof
     if not wanted or metric.mode is not Mode.ACT or not is_compared(metric, params):
         return None
     is_histogram = metric.question is Question.LATENCY

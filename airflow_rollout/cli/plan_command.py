@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from airflow_rollout.analysis.parameters import Mode, Promote
+from airflow_rollout.analysis.parameters import JudgeParams, Mode, Policies, Promote
 from airflow_rollout.cli.said import (
     KNOWN,
     add_duration,
@@ -152,6 +152,26 @@ def _rules(spec: RolloutSpec) -> str:
     if judge.promotion.when is Promote.ON_EVIDENCE:
         least = say_duration(judge.promotion.min_duration_seconds)
         lines.append(f"A step ends sooner, after {least}, once surely no worse than stable.")
+    lines += _policies(judge)
     if judge.comparison.enabled:
-        lines.append(f"A healthy release is stopped in at most {say_share(judge.alpha)} of cases.")
+        lines.append(
+            f"Evidence stops a healthy release in at most {say_share(judge.alpha)} of cases."
+        )
     return "\n".join(lines)
+
+
+def _policies(judge: JudgeParams) -> list[str]:
+    """Say what becomes of a step that shows nothing or cannot be measured, unless it is usual."""
+    policies, plain, lines = judge.policies, Policies(), []
+    if policies.on_inconclusive is not plain.on_inconclusive:
+        lines.append(
+            f"A step that is not shown to be as good as stable: {policies.on_inconclusive}."
+        )
+    if policies.on_error is not plain.on_error:
+        lines.append(
+            f"More than {policies.consecutive_error_limit} readings in a row that fail: "
+            f"{policies.on_error}."
+        )
+    if policies.ask_seconds:
+        lines.append(f"A person is asked for {say_duration(policies.ask_seconds)} at most.")
+    return lines

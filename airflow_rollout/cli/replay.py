@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, replace
 
 from airflow_rollout.analysis.parameters import (
+    DEFAULT_MIN_REQUESTS,
     JudgeParams,
     Metric,
     Promote,
@@ -31,7 +32,6 @@ __all__ = ["add_parser", "run"]
 _DONE = 0
 _DEFAULT_INTERVAL_SECONDS = 10.0
 _DEFAULT_FAILURE_LIMIT = 3
-_DEFAULT_MIN_REQUESTS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ def _plain_gate(counts: CountsFile) -> _Gate:
         metrics=metrics,
         interval_seconds=_DEFAULT_INTERVAL_SECONDS,
         failure_limit=_DEFAULT_FAILURE_LIMIT,
-        min_requests=_DEFAULT_MIN_REQUESTS,
+        min_requests=DEFAULT_MIN_REQUESTS,
         promotion=Promotion(when=Promote.ON_EVIDENCE),
     )
     return _Gate(params=params, steps=(WHOLE_FILE,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from airflow_rollout.analysis.parameters import Mode
+from airflow_rollout.analysis.parameters import Mode, Promote
 from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.registry import PROVIDERS, make_provider
 from airflow_rollout.spec.bindings import UNBOUND, Bindings, Known
@@ -48,6 +48,10 @@ def add_said_options(parser: argparse.ArgumentParser, *, bare_router: bool = Fal
         alone: dict[str, Any] = {"nargs": "?", "const": ""} if bare else {}
         group.add_argument(option, metavar="NAME", help=help_line, **alone)
     add_duration(group, "--every", "how often the source is asked, e.g. 1s")
+    group.add_argument(
+        "--promote", type=Promote, choices=list(Promote),
+        help="when a good step ends: once that is shown, or when its hold is over",
+    )  # fmt: skip
     group.add_argument(
         "--mode", type=Mode, choices=list(Mode), help="judge and act, or judge and record only"
     )
@@ -94,6 +98,7 @@ def said_bindings(args: argparse.Namespace) -> Bindings:
         provider=args.provider,
         provider_conn_id=args.provider_conn_id,
         every_seconds=args.every,
+        promote=args.promote,
         mode=args.mode,
     )
 

@@ -8,7 +8,7 @@ from typing import TypedDict, TypeVar
 
 from airflow.sdk.configuration import conf
 
-from airflow_rollout.analysis.parameters import Mode
+from airflow_rollout.analysis.parameters import Mode, Promote
 from airflow_rollout.errors import SpecError
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.metrics.registry import PROVIDERS
@@ -24,7 +24,7 @@ __all__ = ["Said", "load", "setting"]
 
 SECTION = "rollout"
 
-T = TypeVar("T", Mode, OnBusy)
+T = TypeVar("T", Mode, OnBusy, Promote)
 
 
 class Said(TypedDict, total=False):
@@ -46,6 +46,7 @@ class Said(TypedDict, total=False):
     dispersion: float
     warmup: str | float
     comparison: bool
+    promote: str
     mode: str
     metric_modes: Mapping[str, str]
     on_busy: str
@@ -103,6 +104,7 @@ def _bindings(said: Said) -> Bindings:
         dispersion=said.get("dispersion"),
         warmup_seconds=_seconds(said.get("warmup"), "warmup"),
         comparison=said.get("comparison"),
+        promote=_member(Promote, said.get("promote"), "promote"),
         mode=_member(Mode, said.get("mode"), "mode"),
         metric_modes=tuple(
             (name, Mode(_member(Mode, mode, f"metric_modes[{name}]") or Mode.ACT))

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_rollout.analysis.parameters import Mode
+from airflow_rollout.analysis.parameters import Mode, Promote
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.durations import LONGEST_SECONDS
 from airflow_rollout.spec.model import LARGEST_DISPERSION, OnBusy, Options
@@ -41,6 +41,8 @@ class Bindings:
     :param router_service: the service's name at the router; the document's own by default.
     :param every_seconds: resolution of the comparison: how often the metric source is asked.
     :param comparison: False switches the comparison off; threshold rules stay.
+    :param promote: whether a step may end before its hold is over, once the canary is surely no
+        worse than stable.
     :param metric_modes: mode of single metrics by name; beats `mode`.
     """
 
@@ -57,6 +59,7 @@ class Bindings:
     dispersion: float | None = None
     warmup_seconds: float | None = None
     comparison: bool | None = None
+    promote: Promote | None = None
     mode: Mode | None = None
     metric_modes: tuple[tuple[str, Mode], ...] = ()
     on_busy: OnBusy | None = None

@@ -14,10 +14,14 @@ differ on purpose:
 from __future__ import annotations
 
 from airflow_rollout.analysis.parameters import (
+    DEFAULT_MIN_REQUESTS,
     Comparison,
     JudgeParams,
     Mode,
+    Promote,
+    Promotion,
     Semantics,
+    usual_min_intervals,
 )
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.context import Context, Dialect, split_ignored
@@ -113,7 +117,14 @@ def _check_ignored(ignored: tuple[str, ...], context: Context) -> None:
 def _variables(metadata: Field, spec: dict[str, Field]) -> Variables:
     name, namespace = _identity(metadata)
     target = _target_name(spec["targetRef"])
-    return Variables(name=name, namespace=namespace, target=target, service=_service(spec, target))
+    ingress = _present(spec["ingressRef"]).get("name") if "ingressRef" in spec else None
+    return Variables(
+        name=name,
+        namespace=namespace,
+        target=target,
+        service=_service(spec, target),
+        ingress=None if ingress is None else ingress.text(),
+    )
 
 
 def _identity(metadata: Field) -> tuple[str, str]:
@@ -212,6 +223,7 @@ def _judge(
     fields = _present(analysis)
     bindings = context.bindings
     comparison = bindings.comparison is not False
+    promote = bindings.promote or Promote.ON_TIME
     metrics = read_metrics(analysis, variables, context)
     # A file whose metrics are all refused anyway is refused for that, with the better reason.
     if not metrics and not any(".metrics[" in path for path in unsupported):
@@ -225,8 +237,15 @@ def _judge(
         interval_seconds=interval,
         # Flagger reads anything below 1 as 1.
         failure_limit=max(1, fields["threshold"].integer()) if "threshold" in fields else 1,
+        # Flagger knows no least number of requests; only a promotion ahead of time needs one.
+        min_requests=DEFAULT_MIN_REQUESTS if promote is Promote.ON_EVIDENCE else 0,
         warmup_seconds=bindings.warmup_seconds or 0.0,
-        comparison=Comparison(enabled=comparison, dispersion=bindings.dispersion),
+        comparison=Comparison(
+            enabled=comparison,
+            min_intervals=usual_min_intervals(bindings.every_seconds or 0.0),
+            dispersion=bindings.dispersion,
+        ),
+        promotion=Promotion(when=promote),
         mode=bindings.mode or Mode.ACT,
     )
 

@@ -12,6 +12,7 @@ spec:
     verify: 5m                                  # at 100 %; default: the last hold
   analysis:
     source: {provider: scrape, conn_id: traefik_metrics, every: 1s}
+    args: [{name: team, value: shop}]           # {{ args.team }} in queries
     metrics:
     - {name: http_500_rate, max: 1%}
     - {name: p99_latency, max: 400ms}
@@ -31,6 +32,7 @@ from airflow_rollout.spec.fields import Field
 from airflow_rollout.spec.model import OnBusy, RolloutSpec, Step, TrafficRef, WorkloadRef
 from airflow_rollout.spec.names import option_texts, read_name
 from airflow_rollout.spec.native_analysis import read_judge, read_source
+from airflow_rollout.spec.query_args import known_fields
 
 __all__ = ["NATIVE"]
 
@@ -56,6 +58,7 @@ def _read(document: Field, context: Context) -> RolloutSpec:
         if name not in spec:
             raise top["spec"].missing(name, "a mapping")
     name, namespace = _identity(top["metadata"])
+    known = known_fields(top["metadata"], name=name, namespace=namespace)
     steps, verify = _steps(spec["canary"])
     analysis = spec["analysis"]
     source = read_source(analysis, context)
@@ -69,7 +72,7 @@ def _read(document: Field, context: Context) -> RolloutSpec:
         source=source,
         steps=steps,
         verify_seconds=verify,
-        judge=read_judge(analysis, source.every_seconds, shortest, context),
+        judge=read_judge(analysis, source.every_seconds, shortest, known, context),
         on_busy=_on_busy(spec.get("on_busy"), context),
         ready_timeout_seconds=_ready_timeout(spec.get("ready_timeout")),
         file=context.file,

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+from airflow_rollout.analysis.budget import is_compared
 from airflow_rollout.analysis.parameters import (
+    DEFAULT_MIN_REQUESTS,
     ArgoLimits,
     Comparison,
     JudgeParams,
     Mode,
+    OnError,
+    OnInconclusive,
+    Policies,
     Promote,
     Promotion,
     Semantics,
+    usual_min_intervals,
 )
 from airflow_rollout.spec.bindings import SHORTEST_EVERY_SECONDS
 from airflow_rollout.spec.context import Context
@@ -22,6 +31,7 @@ from airflow_rollout.spec.model import (
 )
 from airflow_rollout.spec.names import option_texts
 from airflow_rollout.spec.native_metrics import as_checked_by, read_metrics
+from airflow_rollout.spec.query_args import read_args
 from airflow_rollout.spec.shares import SHARE, parse_share
 
 __all__ = ["read_judge", "read_source"]
@@ -30,13 +40,12 @@ __all__ = ["read_judge", "read_source"]
 _ANSWERS_A_CHECK = 10
 _USUAL_INTERVAL_SECONDS = 10.0
 _DEFAULT_FAILURE_LIMIT = 3
-_DEFAULT_MIN_REQUESTS = 100
 _DEFAULT_ALPHA = 0.01
 
 _ANALYSIS = (
     "source", "interval", "failure_limit", "alpha", "min_requests", "warmup", "dispersion",
-    "comparison", "mode", "metrics", "promote", "min_duration",
-    "semantics", "consecutive_error_limit",
+    "comparison", "mode", "args", "metrics", "promote", "min_duration",
+    "semantics", "on_inconclusive", "on_error", "consecutive_error_limit",
 )  # fmt: skip
 _COMPARISON = ("enabled", "tolerance", "min_intervals", "restart_share", "planned_intervals")
 
@@ -67,37 +76,69 @@ def read_source(analysis: Field, context: Context) -> MetricSource:
 
 
 def read_judge(
-    analysis: Field, every: float, shortest_hold: float, context: Context
+    analysis: Field,
+    every: float,
+    shortest_hold: float,
+    known: Mapping[str, str],
+    context: Context,
 ) -> JudgeParams:
     """Return how a release is judged.
 
     :param every: the source's resolution in seconds.
     :param shortest_hold: seconds; no check can be due later than that.
+    :param known: what the `fieldPath` of an argument can name.
     """
     fields = analysis.entries(_ANALYSIS)
     if "metrics" not in fields:
         raise analysis.missing("metrics", "a list such as [{name: http_500_rate, max: 1%}]")
     interval = _interval(fields.get("interval"), every, shortest_hold)
     mode = fields["mode"].choice(Mode) if "mode" in fields else None
-    semantics = _choice(fields, "semantics", Semantics.NATIVE)
-    limits = _argo_limits(fields, semantics)
-    metrics = read_metrics(fields["metrics"], every, context)
-    return JudgeParams(
+    semantics = fields["semantics"].choice(Semantics) if "semantics" in fields else Semantics.NATIVE
+    policies = _policies(fields, semantics)
+    limits = _argo_limits(fields, semantics, policies.consecutive_error_limit)
+    metrics = read_metrics(fields["metrics"], every, read_args(fields.get("args"), known), context)
+    judge = JudgeParams(
         semantics=semantics,
         metrics=tuple(as_checked_by(semantics, metric, limits) for metric in metrics),
         interval_seconds=interval,
         failure_limit=_failure_limit(fields.get("failure_limit"), semantics),
         alpha=_alpha(fields.get("alpha")),
-        min_requests=_whole(fields.get("min_requests"), _DEFAULT_MIN_REQUESTS),
+        min_requests=_whole(fields.get("min_requests"), DEFAULT_MIN_REQUESTS),
         warmup_seconds=_warmup(fields.get("warmup"), context),
-        comparison=_comparison(fields, context),
-        promotion=_promotion(fields),
+        comparison=_comparison(fields, every, context),
+        promotion=_promotion(fields, context),
+        policies=policies,
         mode=mode or context.bindings.mode or Mode.ACT,
     )
+    if policies.needs_proof and not any(is_compared(metric, judge) for metric in judge.metrics):
+        raise fields["on_inconclusive"].error(
+            "wants proof, and nothing is compared", allowed="promote, or a compared metric"
+        )
+    return judge
 
 
-def _choice(fields: dict[str, Field], name: str, default: Semantics) -> Semantics:
-    return fields[name].choice(Semantics) if name in fields else default
+def _policies(fields: dict[str, Field], semantics: Semantics) -> Policies:
+    """Return what becomes of a step that shows nothing or cannot be measured."""
+    for name in ("on_inconclusive", "on_error"):
+        if name in fields and semantics is not Semantics.NATIVE:
+            raise fields[name].error(
+                f"counts only under native rules; {semantics}'s have their own",
+                allowed=f"{name} or semantics: {semantics}, not both",
+            )
+    plain, errors = Policies(), fields.get("consecutive_error_limit")
+    policies = Policies(
+        on_inconclusive=fields["on_inconclusive"].choice(OnInconclusive)
+        if "on_inconclusive" in fields
+        else plain.on_inconclusive,
+        on_error=fields["on_error"].choice(OnError) if "on_error" in fields else plain.on_error,
+        consecutive_error_limit=_whole(errors, plain.consecutive_error_limit, least=0),
+    )
+    holds = semantics is not Semantics.ARGO and policies.on_error is OnError.HOLD
+    if errors is not None and holds:
+        raise errors.error(
+            "limits nothing here", allowed="on_error: rollback or ask, or semantics: argo, with it"
+        )
+    return policies
 
 
 def _failure_limit(place: Field | None, semantics: Semantics) -> int:
@@ -108,23 +149,23 @@ def _failure_limit(place: Field | None, semantics: Semantics) -> int:
     return _whole(place, _DEFAULT_FAILURE_LIMIT)
 
 
-def _argo_limits(fields: dict[str, Field], semantics: Semantics) -> ArgoLimits:
-    place = fields.get("consecutive_error_limit")
+def _argo_limits(
+    fields: dict[str, Field], semantics: Semantics, consecutive_errors: int
+) -> ArgoLimits:
     if semantics is not Semantics.ARGO:
-        if place is not None:
-            raise place.error("counts only under Argo's rules", allowed="semantics: argo with it")
         return ArgoLimits()
     return ArgoLimits(
         failure_limit=_whole(fields.get("failure_limit"), 0, least=0),
-        consecutive_error_limit=_whole(place, ArgoLimits().consecutive_error_limit, least=0),
+        consecutive_error_limit=consecutive_errors,
     )
 
 
-def _promotion(fields: dict[str, Field]) -> Promotion:
+def _promotion(fields: dict[str, Field], context: Context) -> Promotion:
     """Return when a good step may end: our own files say nothing of time, so proof is enough."""
     place, shortest = fields.get("promote"), fields.get("min_duration")
     # Whoever asks for another tool's counters wants its pace too.
     usual = Promote.ON_TIME if "semantics" in fields else Promote.ON_EVIDENCE
+    usual = context.bindings.promote or usual
     return Promotion(
         when=usual if place is None else place.choice(Promote),
         min_duration_seconds=Promotion().min_duration_seconds
@@ -184,18 +225,22 @@ def _warmup(place: Field | None, context: Context) -> float:
     return context.bindings.warmup_seconds or 0.0
 
 
-def _comparison(fields: dict[str, Field], context: Context) -> Comparison:
+def _comparison(fields: dict[str, Field], every: float, context: Context) -> Comparison:
     place = fields.get("comparison")
     dispersion = context.bindings.dispersion
     if "dispersion" in fields:
         dispersion = _within(fields["dispersion"], 1.0, LARGEST_DISPERSION)
+    plain = Comparison(
+        enabled=context.bindings.comparison is not False,
+        min_intervals=usual_min_intervals(every),
+        dispersion=dispersion,
+    )
     if place is None:
-        return Comparison(enabled=context.bindings.comparison is not False, dispersion=dispersion)
+        return plain
     if not place.is_mapping:
         # `comparison: off` is how people say it.
-        return Comparison(enabled=place.boolean(), dispersion=dispersion)
+        return replace(plain, enabled=place.boolean())
     given = place.entries(_COMPARISON)
-    plain = Comparison()
     return Comparison(
         enabled=given["enabled"].boolean() if "enabled" in given else True,
         tolerance=_within(given["tolerance"], 1.0, 100.0)

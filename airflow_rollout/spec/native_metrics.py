@@ -15,6 +15,7 @@ the time as a guardrail ("surely above the limit"), which can stop a release ear
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
@@ -32,6 +33,7 @@ from airflow_rollout.spec.budget import share_budget
 from airflow_rollout.spec.context import Context
 from airflow_rollout.spec.durations import NATIVE_DURATION, native_seconds
 from airflow_rollout.spec.fields import Field
+from airflow_rollout.spec.query_args import fill_args
 from airflow_rollout.spec.query_template import TEMPLATE_NAMES, unknown_names
 from airflow_rollout.spec.shares import SHARE, complement, parse_share
 
@@ -60,15 +62,20 @@ class _Compare(StrEnum):
     NONE = "none"
 
 
-def read_metrics(place: Field, every: float, context: Context) -> tuple[Metric, ...]:
-    """Return the questions in the file's order; at least one has to act or observe."""
+def read_metrics(
+    place: Field, every: float, args: Mapping[str, str], context: Context
+) -> tuple[Metric, ...]:
+    """Return the questions in the file's order; at least one has to act or observe.
+
+    :param args: what `{{ args.x }}` stands for in queries.
+    """
     modes = dict(context.bindings.metric_modes)
     entries: list[tuple[Metric, float, Mode]] = []
     asked: dict[tuple[object, ...], str] = {}
     for item in place.items():
         fields = item.entries(_FIELDS)
         metric = replace(
-            _metric(item, fields), window_seconds=max(_WINDOW_SECONDS, _WINDOW_POLLS * every)
+            _metric(item, fields, args), window_seconds=max(_WINDOW_SECONDS, _WINDOW_POLLS * every)
         )
         _refuse_twice(item, metric, asked)
         mode = fields["mode"].choice(Mode) if "mode" in fields else modes.get(metric.name, Mode.ACT)
@@ -98,7 +105,7 @@ def as_checked_by(semantics: Semantics, metric: Metric, limits: ArgoLimits) -> M
     return metric
 
 
-def _metric(item: Field, fields: dict[str, Field]) -> Metric:
+def _metric(item: Field, fields: dict[str, Field], args: Mapping[str, str]) -> Metric:
     if "name" not in fields:
         raise item.missing("name", f"{', '.join(METRIC_NAMES)}, or any name with a query")
     name = fields["name"].text()
@@ -107,7 +114,7 @@ def _metric(item: Field, fields: dict[str, Field]) -> Metric:
             "is not a usable name", found=name, allowed="letters, digits, -, _ and ."
         )
     if "query" in fields:
-        return _query(item, name, fields)
+        return _query(item, name, fields, args)
     if "quantile" in fields or name in _QUANTILES:
         return _latency(item, name, fields)
     if name in _ERROR_RATES or name == _SUCCESS_RATE:
@@ -177,7 +184,7 @@ def _quantile(name: str, place: Field | None) -> Decimal:
     return Decimal(place.node.raw)
 
 
-def _query(item: Field, name: str, fields: dict[str, Field]) -> Metric:
+def _query(item: Field, name: str, fields: dict[str, Field], args: Mapping[str, str]) -> Metric:
     """Read one number of the metric system; it can be held against limits, not compared."""
     if name in METRIC_NAMES:
         raise fields["query"].error(
@@ -185,14 +192,14 @@ def _query(item: Field, name: str, fields: dict[str, Field]) -> Metric:
         )
     if "quantile" in fields:
         raise fields["quantile"].error("does not fit a query", allowed="one of the two")
-    query = fields["query"].text().strip()
+    query = fill_args(fields["query"], args).strip()
     if not query:
         raise fields["query"].error("is empty", allowed="a query of the metric system")
     unknown = unknown_names(query)
     if unknown:
         raise fields["query"].error(
             "holds a name that nobody fills in", found=unknown[0],
-            allowed=", ".join(f"{{{{ {name} }}}}" for name in TEMPLATE_NAMES),
+            allowed=", ".join(f"{{{{ {name} }}}}" for name in (*TEMPLATE_NAMES, "args.x")),
         )  # fmt: skip
     if _compare(fields, default=False):
         raise fields["compare"].error(

@@ -87,6 +87,31 @@ def test_observing_promises_no_rollback(capsys: pytest.CaptureFixture[str]) -> N
     assert "loses its traffic" not in out
 
 
+def test_an_imported_file_promotes_early_where_the_call_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "ends sooner" not in _plan(capsys, PAYMENT)
+    out = _plan(capsys, PAYMENT, "--promote", "on_evidence")
+    assert "A step ends sooner, after 1m, once surely no worse than stable." in out
+    assert "on at least 100 requests" in out
+
+
+def test_what_becomes_of_an_undecided_step_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "asks.yaml"
+    lines = "  analysis:\n    on_inconclusive: ask\n    on_error: rollback\n"
+    file.write_text(
+        Path(PAYMENT).with_name("checkout.yaml").read_text().replace("  analysis:\n", lines)
+    )
+    out = _plan(capsys, str(file))
+    assert "A step that is not shown to be as good as stable: ask." in out
+    assert "More than 4 readings in a row that fail: rollback." in out
+    assert "A person is asked for 24h at most." in out
+    data = json.loads(_plan(capsys, str(file), "--format", "json"))
+    assert data["longest_exposure_seconds"] > 86_400
+
+
 def test_what_is_not_executed_is_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "hooks.yaml"
     file.write_text(Path(PAYMENT).read_text() + "    alerts: [{name: chat, severity: warn}]\n")

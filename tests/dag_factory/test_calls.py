@@ -12,7 +12,7 @@ from airflow.sdk.configuration import conf
 from rollouts import FLAGGER, NATIVE, SAID, make, written
 
 from airflow_rollout import rollout_dag
-from airflow_rollout.analysis.parameters import Mode
+from airflow_rollout.analysis.parameters import Mode, Promote
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -69,6 +69,7 @@ def test_what_a_flagger_file_cannot_say_is_said_by_the_call(tmp_path: Path) -> N
         make(
             tmp_path, FLAGGER, **{**SAID, "every": "2s"}, router_service="edge-shop", dispersion=2,
             mode="observe", workload_options={"health_path": "/healthz"}, comparison=True,
+            promote="on_evidence",
         )
     )  # fmt: skip
     assert (spec.traffic.router, spec.traffic.service, spec.traffic.conn_id) == (
@@ -78,6 +79,7 @@ def test_what_a_flagger_file_cannot_say_is_said_by_the_call(tmp_path: Path) -> N
     assert spec.workload.options == (("health_path", "/healthz"),)
     assert spec.judge.mode is Mode.OBSERVE
     assert spec.judge.comparison.dispersion == 2
+    assert spec.judge.promotion.when is Promote.ON_EVIDENCE
 
 
 def test_what_the_call_does_not_say_comes_from_the_configuration(
@@ -129,6 +131,7 @@ _BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown workload": ({"workload": "lambda"}, "endpoints"),
     "no connection": ({"router_conn_id": None}, "conn"),
     "unknown mode": ({"mode": "guess"}, "found 'guess'; allowed: act or observe"),
+    "unknown promote": ({"promote": "soon"}, "found 'soon'; allowed: on_evidence or on_time"),
     "unknown on_busy": ({"on_busy": "replace"}, "found 'replace'; allowed: queue or refuse"),
     "no duration": ({"every": "often"}, "every"),
     "negative dispersion": ({"dispersion": -1}, "dispersion"),

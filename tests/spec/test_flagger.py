@@ -273,7 +273,7 @@ def test_a_metrics_own_variables_are_put_into_its_query(read: Read, canary: Make
 
 @pytest.mark.parametrize(
     "query", ["max({{ variables.nothing }})", "max({{ variables }})", "max({{ variables.a.b }})",
-              "max({{ index variables \"a\" }})"],
+              "max({{ index variables \"b\" }})", "max({{ route }})", "max({{ ingress }})"],
 )  # fmt: skip
 def test_a_variable_that_nobody_gave_is_listed_and_never_asked(
     read: Read, canary: Make, query: str
@@ -285,3 +285,16 @@ def test_a_variable_that_nobody_gave_is_listed_and_never_asked(
     spec = read(canary({"spec.analysis.metrics[1]": metric}))
     assert spec.unsupported == ("spec.analysis.metrics[1].query",)
     assert [one.name for one in spec.judge.metrics] == ["request-success-rate"]
+
+
+def test_a_query_may_use_gos_functions_and_the_ingress_of_the_file(
+    read: Read, canary: Make
+) -> None:
+    metric = {
+        "name": "routes", "thresholdRange": {"max": 1},
+        "query": 'max(x{route=~"{{ printf "kube_%s__%s" namespace ingress }}"})',
+    }  # fmt: skip
+    ref = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "shop-web"}
+    spec = read(canary({"spec.analysis.metrics[1]": metric, "spec.ingressRef": ref}))
+    assert spec.judge.metrics[1].query == 'max(x{route=~"kube_market__shop-web"})'
+    assert spec.unsupported == ()

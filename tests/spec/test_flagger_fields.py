@@ -185,7 +185,8 @@ def test_a_metric_of_a_template_is_listed_and_not_asked(read: Read, canary: Make
 
 
 @pytest.mark.parametrize(
-    "query", ["{{ ingress }}", "{{ variables.x }}", '{{ printf "%s" name }}', "{{- name }}", "a }}"]
+    "query",
+    ["{{ ingress }}", "{{ variables.x }}", "{{ route }}", "{{ if name }}a{{ end }}", "{{ a"],
 )
 def test_a_query_that_needs_more_is_listed_and_not_asked(
     read: Read, canary: Make, query: str

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from airflow_rollout.analysis.parameters import ArgoLimits, Promote, Semantics, Threshold
+from airflow_rollout.analysis.parameters import (
+    ASK_SECONDS,
+    ArgoLimits,
+    OnError,
+    OnInconclusive,
+    Policies,
+    Promote,
+    Semantics,
+    Threshold,
+)
 from airflow_rollout.errors import SpecError
+from airflow_rollout.plan import make_plan
+from airflow_rollout.spec.bindings import Bindings
 from airflow_rollout.spec.model import RolloutSpec
 
 Read = Callable[..., RolloutSpec]
@@ -53,6 +65,19 @@ def test_argos_rule_tolerates_no_failure_and_four_errors_unless_told(
         ({"semantics": "kayenta"}, "spec.analysis.semantics"),
         ({"semantics": "argo", "failure_limit": -1}, "spec.analysis.failure_limit"),
         ({"consecutive_error_limit": 3}, "spec.analysis.consecutive_error_limit"),
+        (
+            {"on_error": "hold", "consecutive_error_limit": 3},
+            "spec.analysis.consecutive_error_limit",
+        ),
+        (
+            {"on_error": "rollback", "consecutive_error_limit": -1},
+            "spec.analysis.consecutive_error_limit",
+        ),
+        ({"on_error": "promote"}, "spec.analysis.on_error"),
+        ({"on_inconclusive": "guess"}, "spec.analysis.on_inconclusive"),
+        ({"on_inconclusive": "ask", "semantics": "argo"}, "spec.analysis.on_inconclusive"),
+        ({"on_error": "ask", "semantics": "flagger"}, "spec.analysis.on_error"),
+        ({"on_inconclusive": "hold", "comparison": False}, "spec.analysis.on_inconclusive"),
         ({"promote": "soon"}, "spec.analysis.promote"),
         ({"min_duration": 60}, "spec.analysis.min_duration"),
     ],
@@ -63,6 +88,58 @@ def test_what_makes_no_sense_is_refused_with_its_place(
     with pytest.raises(SpecError) as refused:
         read(rollout(_changed(**fields)))
     assert refused.value.path == path
+
+
+def test_what_becomes_of_an_undecided_or_unread_step_is_for_the_file_to_say(
+    read: Read, rollout: Make
+) -> None:
+    assert read(rollout()).judge.policies == Policies()
+    changes = _changed(on_inconclusive="rollback", on_error="ask", consecutive_error_limit=0)
+    assert read(rollout(changes)).judge.policies == Policies(
+        on_inconclusive=OnInconclusive.ROLLBACK, on_error=OnError.ASK, consecutive_error_limit=0
+    )
+    free = _changed(on_inconclusive="promote", comparison=False)
+    assert read(rollout(free)).judge.policies.on_inconclusive is OnInconclusive.PROMOTE
+
+
+def test_a_gate_that_asks_a_person_outlives_its_deadline(read: Read, rollout: Make) -> None:
+    plain, asking = (
+        make_plan(read(rollout(changes))) for changes in ({}, _changed(on_inconclusive="ask"))
+    )
+    for one, other in zip(plain.steps, asking.steps, strict=True):
+        assert other.deadline_seconds == one.deadline_seconds
+        assert other.backstop_seconds == one.backstop_seconds + ASK_SECONDS
+    assert asking.longest_exposure_seconds == plain.longest_exposure_seconds + ASK_SECONDS
+
+
+def test_when_a_step_ends_is_said_by_the_file_or_the_call(
+    read: Read, rollout: Make, canary: Make, bound: Bindings
+) -> None:
+    late, early = (
+        replace(bound, promote=Promote.ON_TIME),
+        replace(bound, promote=Promote.ON_EVIDENCE),
+    )
+    assert read(rollout()).judge.promotion.when is Promote.ON_EVIDENCE
+    assert read(rollout(), bindings=late).judge.promotion.when is Promote.ON_TIME
+    said = rollout(_changed(promote="on_evidence"))
+    assert read(said, bindings=late).judge.promotion.when is Promote.ON_EVIDENCE
+    assert read(canary()).judge.promotion.when is Promote.ON_TIME
+    judge = read(canary(), bindings=early).judge
+    assert judge.promotion.when is Promote.ON_EVIDENCE
+    # No promotion ahead of time without a sample, though Flagger knows none.
+    assert (judge.min_requests, read(canary()).judge.min_requests) == (100, 0)
+
+
+def test_slow_sources_need_three_intervals_that_agree(
+    read: Read, rollout: Make, canary: Make, bound: Bindings
+) -> None:
+    slow = {"spec.analysis.source.every": "30s"}
+    assert read(rollout()).judge.comparison.min_intervals == 2
+    assert read(rollout(slow)).judge.comparison.min_intervals == 3
+    said = slow | _changed(comparison={"min_intervals": 1})
+    assert read(rollout(said)).judge.comparison.min_intervals == 1
+    bindings = replace(bound, every_seconds=30.0)
+    assert read(canary(), bindings=bindings).judge.comparison.min_intervals == 3
 
 
 def test_a_native_files_holds_stay_when_a_release_is_hurried(read: Read, rollout: Make) -> None:
