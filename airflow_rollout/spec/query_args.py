@@ -1,6 +1,5 @@
 """Argo's `{{args.x}}` in queries: values that a file gives once and names in many queries.
 
-    args:
     - {name: service-name, value: checkout}
     - {name: team, valueFrom: {fieldRef: {fieldPath: "metadata.labels['team']"}}}
 
