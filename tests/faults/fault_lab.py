@@ -59,13 +59,17 @@ class Stage:
 
 
 @contextmanager
-def fault_lab(folder: Path, services: Sequence[str]) -> Iterator[Stage]:
-    """Run the lab for these services, with its DAGs folder in `folder`."""
+def fault_lab(folder: Path, services: Sequence[str], *, database_url: str = "") -> Iterator[Stage]:
+    """Run the lab for these services, with its DAGs folder in `folder`.
+
+    :param database_url: where Airflow keeps its records; empty: in a SQLite of its own.
+    """
     dags = folder / "dags"
     for name in services:
         own = {_CONNECTIONS[kind][0]: _conn_id(kind, name) for kind in _breakable(name)}
         write_dags(dags, _DOCUMENTS.get(name, "fault.yaml"), name, **own)
-    lab = Lab(services, dags=dags, settings=_SETTINGS)
+    database = {"database": {"sql_alchemy_conn": database_url}} if database_url else {}
+    lab = Lab(services, dags=dags, settings={**_SETTINGS, **database})
     proxies: dict[str, dict[str, Proxy]] = {}
     with ExitStack() as stack:
         for name in services:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,7 @@ sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 
 from fault_lab import fault_lab
 from fault_scene import FaultScene
+from postgres import PostgresServer
 from proxy import Fault
 from record_watch import RecordWatch
 from scene import Released
@@ -37,7 +39,9 @@ from airflow_rollout.release import Outcome, ReleaseState
 
 T = TypeVar("T")
 
-SERVICES = tuple(f"soak-{number}" for number in range(1, 11))
+SERVICES = tuple(f"soak-{number}" for number in range(1, 9))
+
+_POSTGRES = "usr/lib/postgresql/*/bin/postgres"
 
 _HOLD = "6s"
 # Within a release of two such holds.
@@ -319,11 +323,18 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument(
+        "--postgres", type=Path, default=max(Path("/").glob(_POSTGRES), default=None),
+        help="a PostgreSQL server's program, for Airflow's records (default: Debian's newest; "
+        "without one SQLite, which many releases at once keep waiting)",
+    )  # fmt: skip
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="rollout-soak-") as folder,
-        fault_lab(Path(folder), SERVICES) as lab,
-    ):
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rollout-soak-"))
+        url = ""
+        if options.postgres:
+            url = stack.enter_context(PostgresServer(options.postgres)).url
+        lab = stack.enter_context(fault_lab(Path(folder), SERVICES, database_url=url))
         until = time.monotonic() + options.minutes * 60.0
         soak = Soak(lab.lab, options.seed, options.schedules, until)
         over = threading.Event()
