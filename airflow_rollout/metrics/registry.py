@@ -55,6 +55,7 @@ PROVIDERS: dict[str, MetricSystem] = {
     "graphite": MetricSystem(),
     "influxdb": MetricSystem(),
     "job": MetricSystem(),
+    "kayenta": MetricSystem(),
     "keptn": MetricSystem(),
     "kubernetes_metrics": MetricSystem(),
     "newrelic": MetricSystem(asks=Asks.ITSELF),
