@@ -6,8 +6,10 @@ import asyncio
 import json
 from typing import Any
 
+import jsonschema
 import pytest
-from contract import START, Recorded, Replay, ask_metric, read, read_with
+from contract import START, Case, Recorded, Replay, ask_metric, read, read_with
+from google_models import check_answer, listing
 from google_monitoring_answers import CONTRACT, listed
 
 from airflow_rollout.analysis.readings import Value
@@ -73,3 +75,30 @@ def test_the_connection_is_googles_own_and_signs() -> None:
     assert found.host == "https://monitoring.googleapis.com"
     assert found.signing == "google"
     assert found.cloud is info
+
+
+def test_what_is_asked_is_what_googles_discovery_document_takes() -> None:
+    request, method = asked('metric.type="a"'), listing()
+    assert request.method == method["httpMethod"]
+    assert request.url == "/" + method["path"].replace("{+name}", "projects/shop-1")
+    sent, known = dict(request.params), method["parameters"]
+    assert set(sent) < set(known)
+    for name, value in sent.items():
+        assert value in known[name].get("enum", [value]), name
+    assert CONNECTION.addresses[-1] + "/" == "https://monitoring.googleapis.com/"
+
+
+# Google writes what no JSON number is as a text, and an error instead of a list.
+_NO_LISTS = (Case.NAN, Case.INFINITE, Case.INSIDE)
+
+
+@pytest.mark.parametrize("case", [case for case in Case if case not in _NO_LISTS])
+def test_the_answers_of_these_tests_are_googles(case: Case) -> None:
+    recorded = CONTRACT.cases[case]
+    for answer in () if isinstance(recorded, str) else recorded.answers:
+        check_answer(json.loads(answer.body))
+
+
+def test_another_answer_is_not_googles() -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        check_answer({"timeSeries": [{"points": [{"value": {"float": 1}}]}]})
