@@ -12,7 +12,7 @@ from airflow_rollout.analysis.checks import (
     quantile_of,
     share_limit,
 )
-from airflow_rollout.analysis.evidence import effective_dispersion
+from airflow_rollout.analysis.dispersion import Basis
 from airflow_rollout.analysis.histogram import quantile, slower_than
 from airflow_rollout.analysis.odds_interval import OddsBounds
 from airflow_rollout.analysis.parameters import JudgeParams, Question, Semantics
@@ -29,7 +29,7 @@ from airflow_rollout.analysis.sentences import (
 from airflow_rollout.analysis.track import Track
 from airflow_rollout.analysis.verdict import MetricFinding, Verdict
 
-__all__ = ["finding", "leading_sentence"]
+__all__ = ["finding", "leading_sentence", "said_dispersion"]
 
 
 def finding(
@@ -51,7 +51,7 @@ def finding(
     parts = [leading_sentence(track, params, bounds), f"check: {result.text}"]
     if evidence is not None:
         parts.append(odds(evidence, limit))
-        parts.append(f"dispersion {effective_dispersion(params.comparison):g}")
+        parts.append(said_dispersion(track))
     parts.append(f"{plural(track.used, 'interval')} used, {track.skipped} skipped")
     if not track.acting:
         parts.append("observed only: it stops nothing")
@@ -93,6 +93,15 @@ def leading_sentence(track: Track, params: JudgeParams, bounds: OddsBounds | Non
         limit = track.metric.guardrail
         return text if limit is None else f"{text}, limit {percent(limit)}"
     return _latency_sentence(track, params)
+
+
+def said_dispersion(track: Track) -> str:
+    """Say phi, and on what it was measured: `dispersion 1.3 (measured between pods)`."""
+    said = f"dispersion {track.dispersion:.3g}"
+    if track.measured is None:
+        return said
+    how = "between pods" if track.measured.basis is Basis.PODS else "over time"
+    return f"{said} (measured {how})"
 
 
 def _bounds(track: Track, params: JudgeParams) -> OddsBounds | None:

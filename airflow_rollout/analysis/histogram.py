@@ -13,7 +13,7 @@ from airflow_rollout.analysis.evidence import Growth, Mixture, log_ratios
 from airflow_rollout.analysis.parameters import Comparison
 from airflow_rollout.analysis.readings import ArmCounts
 
-__all__ = ["ComparisonProcess", "quantile", "slower_than"]
+__all__ = ["ComparisonProcess", "boundary_at", "quantile", "slower_than"]
 
 
 class ComparisonProcess:
@@ -60,6 +60,14 @@ class ComparisonProcess:
     def restore(self, state: Sequence[Any]) -> None:
         """Continue from `state`."""
         self._mixtures = [Mixture.restore(one) for one in state]
+
+
+def boundary_at(boundaries: Sequence[float], limit: float | None) -> int:
+    """Return the index of the first boundary from `limit` on; the last one if all lie below."""
+    if limit is None:
+        return 0
+    at = (k for k, edge in enumerate(boundaries) if edge >= limit * (1.0 - 1e-9))
+    return next(at, len(boundaries) - 1)
 
 
 def quantile(boundaries: Sequence[float], counts: ArmCounts, q: float) -> float | None:

@@ -15,8 +15,8 @@ from typing import Any
 from airflow_rollout.analysis.budget import check_params, split_budget
 from airflow_rollout.analysis.checks import CheckResult, look, unanswered
 from airflow_rollout.analysis.counted import CountedChecks
-from airflow_rollout.analysis.evidence import effective_dispersion
-from airflow_rollout.analysis.findings import finding, leading_sentence
+from airflow_rollout.analysis.dispersion import Dispersion
+from airflow_rollout.analysis.findings import finding, leading_sentence, said_dispersion
 from airflow_rollout.analysis.outlook import outlook
 from airflow_rollout.analysis.parameters import (
     ASK_SECONDS,
@@ -90,6 +90,13 @@ class Judge:
         """Take in one health probe; one that is not newer than the last is ignored."""
         self._release.take_probe(probe)
 
+    def learn(self, name: str, measured: Dispersion) -> None:
+        """Take in how one metric's errors cluster, measured on the stable version's history.
+
+        What the spec says stands. Raises `KeyError` as `feed`.
+        """
+        self._tracks[name].learn(measured)
+
     # --- what goes out ---
 
     @property
@@ -146,7 +153,7 @@ class Judge:
             failed_checks=self._release.failed_checks,
             failure_limit=self._failure_limit,
             checks_done=self._step.checks_done,
-            dispersion=effective_dispersion(self._params.comparison),
+            dispersion=max((t.dispersion for t in self._acting()), default=1.0),
             intervals_used=max((t.used for t in tracks), default=0),
             intervals_skipped=max((t.skipped for t in tracks), default=0),
         )
@@ -187,7 +194,7 @@ class Judge:
             sentence = leading_sentence(worst, self._params)
             release.stopped = (
                 f"{worst.metric.name} {self._schedule.since(at)}: {sentence}, "
-                f"{odds(evidence, self._limit)}, {self._how_sure(worst)}"
+                f"{odds(evidence, self._limit)}, {_how_sure(worst)}"
             )
 
     def _stop_if_exhausted(self, at: float) -> None:
@@ -346,10 +353,6 @@ class Judge:
             return "; ".join(still)
         return "; ".join(r.text for r in shown) or "nothing is judged at this step"
 
-    def _how_sure(self, track: Track) -> str:
-        phi = effective_dispersion(self._params.comparison)
-        return f"dispersion {phi:g}, {plural(track.used, 'interval')} used, {track.skipped} skipped"
-
     # --- state ---
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -369,3 +372,8 @@ class Judge:
             return
         for track in self._tracks.values():
             track.start_step()
+
+
+def _how_sure(track: Track) -> str:
+    used = plural(track.used, "interval")
+    return f"{said_dispersion(track)}, {used} used, {track.skipped} skipped"

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from airflow_rollout.analysis.bound import bound_seconds, odds_times
-from airflow_rollout.analysis.evidence import effective_dispersion
 from airflow_rollout.analysis.parameters import JudgeParams, Question
 from airflow_rollout.analysis.sentences import duration
 from airflow_rollout.analysis.track import Track
@@ -61,4 +60,4 @@ def _doubled_seconds(track: Track, params: JudgeParams, elapsed: float) -> float
         stable_share=share,
         alpha=params.alpha,
     )
-    return seconds * effective_dispersion(params.comparison)
+    return seconds * track.dispersion

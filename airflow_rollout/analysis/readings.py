@@ -47,11 +47,13 @@ class CounterSeries:
     `key` names the process's life: after a restart the key differs or the counters fall.
     `born_at` is when all counters of the key were known to be zero, None when that is not known;
     then the first point of an unseen key is its origin and counts nothing.
+    `pod` is the pod or instance of the service that answered, empty where the series is of all.
     """
 
     key: str
     points: tuple[CounterPoint, ...]
     born_at: float | None = None
+    pod: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

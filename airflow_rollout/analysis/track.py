@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Any
 
 from airflow_rollout.analysis.budget import is_compared, is_guarded
 from airflow_rollout.analysis.counts import Interval, Ledger, add_counts
+from airflow_rollout.analysis.dispersion import Basis, Dispersion
 from airflow_rollout.analysis.evidence import Growth, effective_dispersion
 from airflow_rollout.analysis.guardrail import GuardrailProcess
 from airflow_rollout.analysis.histogram import ComparisonProcess, slower_than
@@ -67,9 +68,34 @@ class Track:
         self._warmup = params.warmup_seconds
         self._straddles = False
         self._idle = IdleStable()
-        self.comparison, self.guardrail = _processes(metric, params, weight)
-        self.promotion = _promotion(metric, params)
-        self.odds = _odds(metric, params)
+        self._params = params
+        self.measured: Dispersion | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.comparison, self.guardrail = _processes(self.metric, self._params, self.weight)
+        self.promotion = _promotion(self.metric, self._params)
+        self.odds = _odds(self.metric, self._params)
+
+    @property
+    def dispersion(self) -> float:
+        """Return phi: what was said, else what was measured, else what is assumed."""
+        return effective_dispersion(self._params.comparison)
+
+    def learn(self, measured: Dispersion) -> None:
+        """Take in what the stable version's history says; what somebody said stands.
+
+        Valid at any time: phi was measured before the release, so each interval's was known before
+        the interval.
+        """
+        if self._params.comparison.dispersion is not None:
+            return
+        evidence = self._evidence_state()
+        self.measured = measured
+        comparison = replace(self._params.comparison, dispersion=measured.phi)
+        self._params = replace(self._params, comparison=comparison)
+        self._begin()
+        self._restore_evidence(evidence)
 
     @property
     def evidence(self) -> float | None:
@@ -220,6 +246,12 @@ class Track:
             "reason": self.reason,
             "used": self.used,
             "skipped": self.skipped,
+            "measured": self.measured and asdict(self.measured),
+            **self._evidence_state(),
+        }
+
+    def _evidence_state(self) -> dict[str, Any]:
+        return {
             "comparison": None if self.comparison is None else self.comparison.state(),
             "guardrail": None if self.guardrail is None else self.guardrail.state(),
             "promotion": None if self.promotion is None else self.promotion.state(),
@@ -241,6 +273,12 @@ class Track:
         self.answer = Answer(state["answer"])
         self.reason = state["reason"]
         self.used, self.skipped = state["used"], state["skipped"]
+        if state["measured"] is not None:
+            phi, blocks, basis = (state["measured"][name] for name in ("phi", "blocks", "basis"))
+            self.learn(Dispersion(phi=phi, blocks=blocks, basis=Basis(basis)))
+        self._restore_evidence(state)
+
+    def _restore_evidence(self, state: dict[str, Any]) -> None:
         if self.comparison is not None and state["comparison"] is not None:
             self.comparison.restore(state["comparison"])
         if self.guardrail is not None and state["guardrail"] is not None:

@@ -16,10 +16,9 @@ from airflow_rollout.analysis.dispersion import (
     Dispersion,
     dispersion_over_time,
 )
+from airflow_rollout.analysis.history import Differences, StableHistory
 from airflow_rollout.analysis.readings import (
     ArmCounts,
-    CounterPoint,
-    CounterSeries,
     Cumulative,
     Increments,
     NoData,
@@ -47,6 +46,7 @@ class History:
     """What the stable version did in equal spans; metric -> counts, oldest first.
 
     :param every: seconds of one span.
+    :param pods: the same, pod by pod, where the source tells them apart.
     :param boundaries: of each latency metric's histogram.
     :param unanswered: metric -> why there is nothing of it.
     """
@@ -55,6 +55,7 @@ class History:
     spans: tuple[dict[str, ArmCounts], ...]
     boundaries: dict[str, tuple[float, ...]] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)
+    pods: dict[str, StableHistory] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -81,15 +82,18 @@ class History:
         return blocks
 
     def dispersion(self, metric: str, boundary: int = 0) -> Dispersion | None:
-        """Return phi over time: a router counts the service, not its pods."""
-        return dispersion_over_time(self.blocks(metric, boundary))
+        """Return phi between pods, over time where the source counts the service as one."""
+        pods = self.pods.get(metric)
+        between = None if pods is None else pods.between_pods(boundary)
+        return between or dispersion_over_time(self.blocks(metric, boundary))
 
 
 class Collector:
     """Adds up answers: each point of a series once, whatever windows overlap."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str], CounterPoint] = {}
+        self._differences: dict[str, Differences] = defaultdict(Differences)
+        self._pods: dict[str, StableHistory] = defaultdict(StableHistory)
         self._found: dict[str, dict[float, ArmCounts]] = defaultdict(dict)
         self._until: dict[str, float] = {}
         self.boundaries: dict[str, tuple[float, ...]] = {}
@@ -97,9 +101,11 @@ class Collector:
 
     def take(self, metric: str, reading: Reading) -> None:
         """Add one answer; what was not answered is remembered with its reason."""
+        self._pods[metric].take(reading)
         if isinstance(reading, Cumulative):
             for series in reading.stable:
-                self._take_series(metric, series)
+                for at, counts in self._differences[metric].take(series):
+                    self._add(metric, at, counts)
             if reading.stable:
                 self.boundaries[metric] = reading.boundaries
         elif isinstance(reading, Increments):
@@ -111,22 +117,6 @@ class Collector:
             self.unanswered[metric] = reading.reason
         else:
             self.unanswered[metric] = "it is one number, and a test needs counts"
-
-    def _take_series(self, metric: str, series: CounterSeries) -> None:
-        for point in series.points:
-            key = (metric, series.key)
-            before = self._last.get(key)
-            if before is not None and point.at <= before.at:
-                continue
-            self._last[key] = point
-            # The first point is where counting begins, unless the series was born before our eyes.
-            if before is None and series.born_at is None:
-                continue
-            old = before
-            if old is None or point.requests < old.requests:
-                old = CounterPoint(at=0.0, requests=0, bad=(0,) * len(point.bad))
-            bad = tuple(max(0, x - y) for x, y in zip(point.bad, old.bad, strict=True))
-            self._add(metric, point.at, ArmCounts(requests=point.requests - old.requests, bad=bad))
 
     def _add(self, metric: str, at: float, counts: ArmCounts) -> None:
         found = self._found[metric]
@@ -149,6 +139,7 @@ class Collector:
             spans=tuple(_bounded(spans[number]) for number in sorted(spans)),
             boundaries=self.boundaries,
             unanswered=unanswered,
+            pods=dict(self._pods),
         )
 
     def _pace(self) -> float:

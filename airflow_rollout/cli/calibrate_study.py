@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from airflow_rollout.analysis.bound import bound_seconds, odds_times
 from airflow_rollout.analysis.checks import latency_limit
 from airflow_rollout.analysis.dispersion import Dispersion
+from airflow_rollout.analysis.histogram import boundary_at
 from airflow_rollout.analysis.parameters import Metric, Question
 from airflow_rollout.cli.calibrate_history import History
 from airflow_rollout.cli.calibrate_splits import Rule, Splitter, named_rules
@@ -144,8 +145,7 @@ def _metric(history: History, metric: Metric, spec: RolloutSpec) -> MetricStudy:
     edges = history.boundaries.get(metric.name, ())
     if metric.question is Question.LATENCY and edges:
         limit = latency_limit(metric, spec.judge.semantics)
-        at = [k for k, edge in enumerate(edges) if limit is None or edge >= limit * (1 - 1e-9)]
-        boundary = at[0] if at else len(edges) - 1
+        boundary = boundary_at(edges, limit)
         counted = f"requests slower than {edges[boundary]:g} s"
     total = history.total(metric.name)
     return MetricStudy(

@@ -15,9 +15,10 @@ from airflow_rollout.errors import AdapterError, PermanentAdapterError, Transien
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.credentials import connect_source, fill_in
+from airflow_rollout.hooks.results import Results, seeing
 from airflow_rollout.hooks.sources import SingleFlight, open_source
 from airflow_rollout.hooks.transport import open_send
-from airflow_rollout.metrics.base import MetricProvider, MetricQuery, Window
+from airflow_rollout.metrics.base import KeepsSamples, MetricProvider, MetricQuery, Window
 from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.release import Arm, TrafficSplit
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
@@ -84,6 +85,14 @@ class Systems:
         send = self.flights.at(window.end, self.provider_send)
         readings = await asyncio.gather(*(self._read(metric, window, send) for metric in metrics))
         return {metric.name: reading for metric, reading in zip(metrics, readings, strict=True)}
+
+    async def read_history(
+        self, metrics: Sequence[Metric], *, before: float, seconds: float
+    ) -> dict[str, Reading]:
+        """Return what the source still has of the time before, nothing where it keeps none."""
+        if not isinstance(self.provider, KeepsSamples) or not self.provider.keeps_samples:
+            return {}
+        return await self.read_metrics(metrics, Window(start=before - seconds, end=before))
 
     async def _read(self, metric: Metric, window: Window, send: Send) -> Reading:
         query = MetricQuery(
@@ -152,9 +161,12 @@ class Systems:
 
 
 @asynccontextmanager
-async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Systems]:
+async def open_systems(
+    spec: RolloutSpec, connect: Connect, results: Results | None = None
+) -> AsyncIterator[Systems]:
     """Yield what a spec names, connected; credentials are read once, here.
 
+    :param results: reads what other tasks of the release's run returned; None: they are not seen.
     :raises SpecError: what `make_adapters` refuses.
     :raises PermanentAdapterError: a missing connection.
     :raises TransientAdapterError: Airflow did not give a connection in time.
@@ -178,7 +190,7 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
             provider=adapters.provider,
             router_send=router_send,
             workload_send=workload_send,
-            provider_send=source.send,
+            provider_send=seeing(source.send, results),
             traffic=spec.traffic,
             namespace=spec.namespace,
             semantics=spec.judge.semantics,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from airflow_rollout.analysis.parameters import Question
 from airflow_rollout.analysis.readings import Reading
 from airflow_rollout.errors import PermanentAdapterError, shorten
 from airflow_rollout.wire import Send
 
-__all__ = ["MetricProvider", "MetricQuery", "Window", "refuse_template", "written_query"]
+__all__ = [
+    "KeepsSamples",
+    "MetricProvider",
+    "MetricQuery",
+    "Window",
+    "refuse_template",
+    "written_query",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,13 @@ class MetricProvider(Protocol):
     async def read(self, query: MetricQuery, at: Window, send: Send) -> Reading:
         """Return what the system knows about both arms within the window."""
         ...
+
+
+@runtime_checkable
+class KeepsSamples(Protocol):
+    """A provider whose system still has the samples of the time before a release."""
+
+    keeps_samples: bool
 
 
 def written_query(query: MetricQuery, *, system: str) -> str:

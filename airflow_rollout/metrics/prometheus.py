@@ -91,6 +91,7 @@ def make(source: MetricSource) -> PrometheusProvider:
         source,
         {
             "arm_label": "the label that tells the arms apart, if Prometheus renamed it",
+            "pod_label": "the label that names the pod of the service which answered",
             "method": "get, or post for those that take nothing else (Google) or long queries",
             "matchers": 'label matchers added to the built-in queries, like job="traefik"',
         },
@@ -103,6 +104,7 @@ def make(source: MetricSource) -> PrometheusProvider:
     return PrometheusProvider(
         matchers=matchers,
         arm_label=options.text("arm_label") or None,
+        pod_label=options.text("pod_label") or None,
         method=options.choice("method", ("get", "post")).upper(),
         timeout_seconds=options.timeout_seconds,
     )
@@ -115,6 +117,8 @@ class PrometheusProvider:
         twice or several of them, for example ``job="traefik"``.
     :param arm_label: name of the label that tells the arms apart where Prometheus renamed it
         (`exported_service` when a target has a `service` label of its own).
+    :param pod_label: name of the label that names the pod which answered, where the router or
+        whoever scrapes the pods sets one: errors cluster by pod.
     :param method: GET, or POST for those that take nothing else.
     :param timeout_seconds: how long one request may take.
     """
@@ -124,13 +128,17 @@ class PrometheusProvider:
         *,
         matchers: str = "",
         arm_label: str | None = None,
+        pod_label: str | None = None,
         method: str = "GET",
         timeout_seconds: float = 5.0,
     ) -> None:
         self._method = method
         self._matchers = matchers
         self._arm_label = arm_label
+        self._pod_label = pod_label
         self._timeout_seconds = timeout_seconds
+
+    keeps_samples = True
 
     async def read(self, query: MetricQuery, at: Window, send: Send) -> Reading:
         """Return every sample inside the window, or one `Value` for a query of the user's own.
@@ -165,6 +173,7 @@ class PrometheusProvider:
             arm_label=self._arm_label or rows.arm_label,
             arms=rows.arm_values(query.service, query.namespace),
             system=SYSTEM,
+            pod_label=self._pod_label,
         )
 
     async def _value(self, expression: str, at: float, send: Send) -> Reading:

@@ -18,7 +18,7 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from airflow_rollout.analysis.parameters import Question
@@ -53,6 +53,7 @@ class ArmsAsked:
     """What was asked for: which family, and which label tells the arms apart.
 
     :param arms: values of that label, the canary's first.
+    :param pod_label: the label that names the pod which answered, None where there is none.
     :param system: for error messages.
     """
 
@@ -61,6 +62,7 @@ class ArmsAsked:
     arm_label: str
     arms: tuple[str, str]
     system: str
+    pod_label: str | None = None
 
     @property
     def family(self) -> str:
@@ -73,6 +75,14 @@ class ArmsAsked:
     def own_labels(self) -> frozenset[str]:
         """Return the labels that do not name the scraped process."""
         return (self.rows.own_labels - {self.rows.arm_label}) | {self.arm_label, "le"}
+
+    def at_targets(self, found: Sequence[RawSeries]) -> ArmsAsked:
+        """Return the same for a pod's label that the router sets, not whoever scrapes the pods."""
+        alive = [raw for raw in found if raw.name == self.rows.alive]
+        if self.pod_label is None or not alive or any(self.pod_label in r.labels for r in alive):
+            return self
+        rows = replace(self.rows, own_labels=self.rows.own_labels | {self.pod_label})
+        return replace(self, rows=rows)
 
 
 class Scrapes:
@@ -119,6 +129,7 @@ def read_arms(
     :param starts: start times of the scraped processes.
     :raises PermanentAdapterError: samples that are no counts, buckets that do not fit together.
     """
+    asked = asked.at_targets(found)
     scrapes = Scrapes(found, starts, asked)
     at = max(sample[0] for raw in found for sample in raw.samples)
     counted = [s for s in found if s.name == asked.family]
@@ -143,7 +154,7 @@ def _arm(
     series = [
         one
         for labels, target, points in found
-        for one in _lives(_short(labels), target, points, scrapes)
+        for one in _lives(_short(labels), target, points, scrapes, pod=_pod(labels, asked))
     ]
     if series:
         return tuple(series)
@@ -204,7 +215,13 @@ def _edges(series: Sequence[RawSeries], asked: ArmsAsked) -> list[float]:
     return sorted(boundary(le, name=asked.family, system=asked.system) for le in names)
 
 
-def _lives(name: str, target: Labels, points: Points, scrapes: Scrapes) -> Iterator[CounterSeries]:
+def _pod(labels: Labels, asked: ArmsAsked) -> str:
+    return next((value for name, value in labels if name == asked.pod_label), "")
+
+
+def _lives(
+    name: str, target: Labels, points: Points, scrapes: Scrapes, *, pod: str = ""
+) -> Iterator[CounterSeries]:
     for life, times in groupby(sorted(points), key=lambda at: scrapes.life(target, at)):
         found = tuple(
             CounterPoint(at=at, requests=points[at][0], bad=points[at][1]) for at in times
@@ -213,6 +230,7 @@ def _lives(name: str, target: Labels, points: Points, scrapes: Scrapes) -> Itera
             key=name if life is None else f"{name} since {life:.3f}",
             points=found,
             born_at=scrapes.born_at(target, found[0].at),
+            pod=pod,
         )
 
 

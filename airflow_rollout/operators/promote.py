@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
+from airflow_rollout.analysis.budget import is_compared
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, raise_weight
 from airflow_rollout.hooks.systems import Systems, open_systems
@@ -17,6 +18,9 @@ from airflow_rollout.plan import PlannedStep, find_step
 from airflow_rollout.release import ReleaseState
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
+
+if TYPE_CHECKING:
+    from airflow_rollout.analysis.judge import Judge
 
 __all__ = ["PromoteStepOperator"]
 
@@ -129,7 +133,24 @@ async def _sample(
     from airflow_rollout.triggers.gate_loop import context_of, read_window
 
     judge = Judge(spec.judge, context_of(step, start), start.state)
+    if start.state is None:
+        await _learn(systems, spec, judge, before=start.attempt.opened_at)
     window = read_window(start.attempt.opened_at, start.written_at, start.written_at)
     for name, reading in (await systems.read_metrics(spec.judge.metrics, window)).items():
         judge.feed(name, reading)
     return judge.state()
+
+
+async def _learn(systems: Systems, spec: RolloutSpec, judge: Judge, *, before: float) -> None:
+    """Tell the judge how errors cluster, from what the source still has of the stable version."""
+    from airflow_rollout.analysis.history import HISTORY_SECONDS, measured_on
+
+    asked = [metric for metric in spec.judge.metrics if is_compared(metric, spec.judge)]
+    if not asked or spec.judge.comparison.dispersion is not None:
+        return
+    found = await systems.read_history(asked, before=before, seconds=HISTORY_SECONDS)
+    for metric in asked:
+        if metric.name in found:
+            measured = measured_on(found[metric.name], metric, spec.judge.semantics)
+            if measured is not None:
+                judge.learn(metric.name, measured)
