@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 
@@ -28,7 +29,9 @@ __all__ = [
     "NoteWrite",
     "Request",
     "Response",
+    "ResultRead",
     "Send",
+    "TaskResult",
     "ask_http",
     "asked_to_wait",
     "refuse_status",
@@ -115,8 +118,27 @@ class NoteWrite:
     content: bytes
 
 
-Request = HttpRequest | FileRead | FileReplace | NoteRead | NoteWrite
-Response = HttpResponse | FileContent | FileReplaced
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRead:
+    """Read what another task of the release's run has returned, its XCom of this key."""
+
+    task_id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """Carry a task's state, empty while it has none, and its XCom if it succeeded.
+
+    The state is None where only the release's gates can see other tasks.
+    """
+
+    state: str | None
+    value: Any = None
+
+
+Request = HttpRequest | FileRead | FileReplace | NoteRead | NoteWrite | ResultRead
+Response = HttpResponse | FileContent | FileReplaced | TaskResult
 Send = Callable[[Request], Awaitable[Response]]
 
 

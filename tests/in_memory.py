@@ -29,6 +29,7 @@ from airflow_rollout.analysis.readings import (
     Reading,
 )
 from airflow_rollout.hooks.connection import Connect
+from airflow_rollout.hooks.results import Results
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
@@ -251,7 +252,9 @@ class World:
         )
 
     @asynccontextmanager
-    async def open(self, spec: RolloutSpec, connect: Connect) -> AsyncIterator[Systems]:
+    async def open(
+        self, spec: RolloutSpec, connect: Connect, results: Results | None = None
+    ) -> AsyncIterator[Systems]:
         """Open like `open_systems`: what is sent after the end is refused."""
         self.closed = False
         try:

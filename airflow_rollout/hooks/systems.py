@@ -15,6 +15,7 @@ from airflow_rollout.errors import AdapterError, PermanentAdapterError, Transien
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.credentials import connect_source, fill_in
+from airflow_rollout.hooks.results import Results, seeing
 from airflow_rollout.hooks.sources import SingleFlight, open_source
 from airflow_rollout.hooks.transport import open_send
 from airflow_rollout.metrics.base import KeepsSamples, MetricProvider, MetricQuery, Window
@@ -160,9 +161,12 @@ class Systems:
 
 
 @asynccontextmanager
-async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Systems]:
+async def open_systems(
+    spec: RolloutSpec, connect: Connect, results: Results | None = None
+) -> AsyncIterator[Systems]:
     """Yield what a spec names, connected; credentials are read once, here.
 
+    :param results: reads what other tasks of the release's run returned; None: they are not seen.
     :raises SpecError: what `make_adapters` refuses.
     :raises PermanentAdapterError: a missing connection.
     :raises TransientAdapterError: Airflow did not give a connection in time.
@@ -186,7 +190,7 @@ async def open_systems(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Sys
             provider=adapters.provider,
             router_send=router_send,
             workload_send=workload_send,
-            provider_send=source.send,
+            provider_send=seeing(source.send, results),
             traffic=spec.traffic,
             namespace=spec.namespace,
             semantics=spec.judge.semantics,

@@ -27,7 +27,9 @@ from airflow_rollout.wire import (
     NoteWrite,
     Request,
     Response,
+    ResultRead,
     Send,
+    TaskResult,
 )
 
 __all__ = ["open_send"]
@@ -79,6 +81,9 @@ class _Sender:
         """
         if isinstance(request, HttpRequest):
             return await self._http(request)
+        if isinstance(request, ResultRead):
+            # A connection knows nothing of tasks; who does answers before it gets here.
+            return TaskResult(state=None)
         directory = self._directory()
         if isinstance(request, FileRead):
             read = partial(read_file, directory, request.name, system=self._system)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
@@ -20,7 +21,7 @@ from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock, rebased
 from airflow_rollout.triggers.gate_loop import GateLoop
 from airflow_rollout.triggers.traffic_watch import TrafficWatch
-from airflow_rollout.triggers.xcoms import TaskRef, XComNotebook, pull
+from airflow_rollout.triggers.xcoms import TaskRef, XComNotebook, pull, read_result
 
 __all__ = ["GateTrigger", "NoStart"]
 
@@ -108,7 +109,7 @@ class GateTrigger(BaseTrigger):
         step = _step(spec, self.step_id)
         # Beside the judging: a slow Airflow must not keep the gate from its first look.
         linking = asyncio.create_task(self._link(notebook, ref))
-        async with open_systems(spec, self._connections()) as systems:
+        async with open_systems(spec, self._connections(), partial(read_result, ref)) as systems:
             watch = TrafficWatch(
                 systems,
                 start.attempt,

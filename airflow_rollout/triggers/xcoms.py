@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 
-from airflow_rollout.errors import PermanentAdapterError
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.record import (
     Checkpoint,
     Event,
@@ -19,11 +21,14 @@ from airflow_rollout.record import (
     schema_fault,
     to_piece,
 )
+from airflow_rollout.wire import ResultRead, TaskResult
 
-__all__ = ["TaskRef", "XComNotebook", "pull"]
+__all__ = ["TaskRef", "XComNotebook", "pull", "read_result"]
 
 # Airflow answers in milliseconds, or never: a message its supervisor does not know hangs for good.
 _AIRFLOW_TIMEOUT_SECONDS = 20.0
+
+_SUCCEEDED = "success"
 
 T = TypeVar("T")
 
@@ -73,6 +78,49 @@ async def pull(
     if fault:
         raise PermanentAdapterError(f"the {key} piece of {ref.task_id} {fault}", system="record")
     return from_piece(value, kind)
+
+
+async def read_result(ref: TaskRef, request: ResultRead) -> TaskResult:
+    """Return how another task of a task's run ended, and what it left if it succeeded.
+
+    Its state is asked for first: after a run was cleared the XComs of its last try are still there.
+
+    :raises TransientAdapterError: Airflow did not answer.
+    """
+    try:
+        states = await asyncio.wait_for(_states(ref, request.task_id), _AIRFLOW_TIMEOUT_SECONDS)
+        if states != {_SUCCEEDED}:
+            unlike = sorted(state for state in states if state != _SUCCEEDED)
+            return TaskResult(state=", ".join(unlike))
+        value = await asyncio.wait_for(
+            BaseXCom.aget_one(
+                key=request.key,
+                dag_id=ref.dag_id,
+                run_id=ref.run_id,
+                task_id=request.task_id,
+                map_index=-1,
+            ),
+            _AIRFLOW_TIMEOUT_SECONDS,
+        )
+    except (TimeoutError, TypeError, AirflowRuntimeError) as error:
+        raise TransientAdapterError(
+            f"Airflow did not say what {request.task_id} returned", system="airflow"
+        ) from error
+    return TaskResult(state=_SUCCEEDED, value=value)
+
+
+async def _states(ref: TaskRef, task_id: str) -> set[str]:
+    """Return the states of a task's instances in this run, empty while there is none."""
+    # The module sets it when the triggerer has started.
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    answer = await SUPERVISOR_COMMS.asend(
+        GetTaskStates(dag_id=ref.dag_id, task_ids=[task_id], run_ids=[ref.run_id])
+    )
+    if not isinstance(answer, TaskStatesResult):
+        raise TypeError(f"a question for states was answered with {type(answer).__name__}")
+    states = answer.task_states.get(ref.run_id, {})
+    return {str(state or "") for state in states.values()}
 
 
 class XComNotebook:

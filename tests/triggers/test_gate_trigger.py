@@ -127,7 +127,7 @@ def test_a_release_that_overrides_the_interval_is_judged_by_it(side: AirflowSide
 def test_whatever_breaks_ends_the_task_failed_with_the_reason(
     side: AirflowSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(spec: object, connect: object) -> object:
+    def broken(*_: object) -> object:
         raise PermanentAdapterError("there is no connection 'router'", system="connection")
 
     monkeypatch.setattr(gate, "open_systems", broken)
@@ -140,7 +140,7 @@ def test_whatever_breaks_ends_the_task_failed_with_the_reason(
 def test_an_error_without_words_is_told_by_its_class(
     side: AirflowSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(spec: object, connect: object) -> object:
+    def broken(*_: object) -> object:
         raise TimeoutError
 
     monkeypatch.setattr(gate, "open_systems", broken)
