@@ -90,12 +90,12 @@ class Scene:
             self.urls[version] = self.lab.start_version(self.service, version, **faults)
         return self.urls[version]
 
-    def given_stable(self, version: str) -> None:
-        """Make a version stable as its first release would, without an Airflow run."""
+    def given_stable(self, version: str, *, rate: float = 60.0) -> None:
+        """Make a version stable as its first release would, and give it users (requests/s)."""
         self.given_version(version)
         self.given_arm(version)
         with _lab_lock:
-            self.lab.start_load(self.service, rate=60.0)
+            self.lab.start_load(self.service, rate=rate)
 
     def given_arm(self, version: str) -> None:
         """Send all traffic to a version that runs."""

@@ -39,9 +39,12 @@ from airflow_rollout.release import Outcome, ReleaseState
 
 T = TypeVar("T")
 
-SERVICES = tuple(f"soak-{number}" for number in range(1, 9))
+SERVICES = tuple(f"soak-{number}" for number in range(1, 13))
 
 _POSTGRES = "usr/lib/postgresql/*/bin/postgres"
+
+# Two processor cores bear it from all services at once.
+_REQUESTS_A_SECOND = 25.0
 
 _HOLD = "6s"
 # Within a release of two such holds.
@@ -175,7 +178,7 @@ class Soak:
 
     def play_all(self, scene: FaultScene) -> None:
         """Play one schedule after the other on one service."""
-        scene.given_stable("v0")
+        scene.given_stable("v0", rate=_REQUESTS_A_SECOND)
         while (schedule := self.next()) is not None:
             try:
                 found = _play(scene, schedule)
