@@ -8,12 +8,12 @@ import json
 import os
 from dataclasses import asdict, replace
 
-from airflow_rollout.cli.live_look import Finding, look, not_sent
 from airflow_rollout.cli.router_access import add_router_options
 from airflow_rollout.cli.said import KNOWN, add_duration, said_bindings
 from airflow_rollout.errors import RolloutError, SpecError
 from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.connection import environment_connections
+from airflow_rollout.hooks.preflight import Finding, look, not_sent
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.release import describe
 from airflow_rollout.spec.bindings import UNBOUND

@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_rollout.analysis.readings import ReadFailure
 from airflow_rollout.errors import (
     PermanentAdapterError,
     ReleaseBusy,
@@ -21,11 +20,11 @@ from airflow_rollout.errors import (
 )
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, open_release
+from airflow_rollout.hooks.preflight import look
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.hooks.watched import who_watches
 from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.late import record
-from airflow_rollout.metrics.base import Window
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.operators.causes import task_states
 from airflow_rollout.release import Arm, Token, describe
@@ -88,7 +87,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         try:
             interval, dispersion = self._overrides()
             spec = self.spec.overridden(interval_seconds=interval, dispersion=dispersion)
-            attempt, move = run_async(self._open(context, spec))
+            attempt, move, silent = run_async(self._open(context, spec))
             self._end_if_over(context)
         except ReleaseBusy as error:
             self._wait_for_turn(context, error)
@@ -108,6 +107,8 @@ class PrepareReleaseOperator(ReleaseOperator):
         self.tell(
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
+        for text in silent:
+            self.tell(context, text, epoch=attempt.token.epoch)
         return attempt.token.epoch
 
     def _end_if_over(self, context: Context) -> None:
@@ -189,7 +190,10 @@ class PrepareReleaseOperator(ReleaseOperator):
         interval = parse_duration(self.interval, path="interval") if self.interval else None
         return interval, _number(self.dispersion, "dispersion")
 
-    async def _open(self, context: Context, spec: RolloutSpec) -> tuple[record.Attempt, Move]:
+    async def _open(
+        self, context: Context, spec: RolloutSpec
+    ) -> tuple[record.Attempt, Move, list[str]]:
+        """Return what was opened, how, and which metrics have nothing to say so far."""
         now = time.time()
         owner = owner_of(context, self.group)
         token = Token(
@@ -201,7 +205,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         )
         canary = Arm(version=str(self.version), target=str(self.target))
         async with open_systems(spec, airflow_connections()) as systems:
-            await _preflight(systems, spec, now)
+            silent = await _preflight(systems, spec)
             try:
                 move = await open_release(
                     systems, service=spec.traffic.service, token=token, canary=canary
@@ -209,7 +213,7 @@ class PrepareReleaseOperator(ReleaseOperator):
             except ReleaseBusy as busy:
                 raise await _with_watcher(systems, busy) from busy
         attempt = record.Attempt(token=token, canary=canary, stable=None, opened_at=now)
-        return attempt, move
+        return attempt, move, silent
 
 
 async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
@@ -220,17 +224,24 @@ async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
     return ReleaseBusy(reason, found=busy.found, wanted=busy.wanted)
 
 
-async def _preflight(systems: Systems, spec: RolloutSpec, now: float) -> None:
-    """Raise the first thing that would stop the release later anyway."""
+async def _preflight(systems: Systems, spec: RolloutSpec) -> list[str]:
+    """Raise the first thing that would stop the release later anyway.
+
+    Return which metrics answer and have nothing of the stable version yet: little traffic is no
+    fault, but a wrong name looks the same, and a step without numbers never passes.
+    """
     if Feature.WEIGHTS not in systems.router.features:
         raise PermanentAdapterError("cannot split by weight", system=spec.traffic.router)
-    await systems.read_split()
-    window = Window(start=now - _LOOKBACK_SECONDS, end=now)
-    for name, reading in (await systems.read_metrics(spec.judge.metrics, window)).items():
-        if isinstance(reading, ReadFailure):
-            kind = TransientAdapterError if reading.transient else PermanentAdapterError
-            message = f"metric {name} cannot be read: {reading.reason}"
-            raise kind(message, system=spec.source.provider)
+    found = await systems.read_split()
+    silent = []
+    for metric in spec.judge.metrics:
+        (one,) = await look(systems, [metric], seconds=_LOOKBACK_SECONDS, pause_seconds=None)
+        if one.transient is not None:
+            kind = TransientAdapterError if one.transient else PermanentAdapterError
+            raise kind(f"metric {one.metric} {one.text}", system=spec.source.provider)
+        if not one.ok and found is not None and found.stable is not None:
+            silent.append(f"metric {one.metric}: {one.text}")
+    return silent
 
 
 def _number(text: str, path: str) -> float | None:

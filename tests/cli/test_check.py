@@ -157,3 +157,38 @@ def test_what_the_file_does_not_say_is_asked_for(
     code, out = run(capsys, specs / "payment-service.yaml")
     assert code == 1
     assert "--router and --provider" in out
+
+
+def test_keys_that_do_not_suffice_are_a_fault(
+    capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    # The API key alone proves nothing: what is asked is what a gate asks, with both keys.
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path.startswith("/api/v1/validate") else 403)
+            body = b'{"valid":true}' if "validate" in self.path else b'{"errors":["Forbidden"]}'
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    file.write_text(SPEC.replace("PROVIDER", "datadog"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    keys = {"api_key": "a" * 32, "app_key": "wrong", "api_host": address}
+    conn = json.dumps({"conn_type": "datadog", "extra": keys})
+    code, out = run(capsys, file, "--live", metrics=conn)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    assert code == 1
+    assert "http_500_rate: NOT OK: cannot be read: datadog" in out
+    assert "403" in out
+    assert "Forbidden" in out
+    assert "wrong" not in out

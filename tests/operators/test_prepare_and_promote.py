@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -105,6 +106,7 @@ def test_prepare_waits_for_another_open_release(run: Run) -> None:
 
 
 def test_prepare_says_afterwards_for_whom_it_has_waited(run: Run) -> None:
+    run.world.provider.began_at = time.time() - 60.0
     run.world.router.split = open_split(OTHER, weight=30)
     with pytest.raises(TaskDeferred) as waiting:
         run.prepare()
@@ -198,7 +200,7 @@ def test_metrics_that_cannot_be_read_stop_the_release_before_traffic_moves(
     with pytest.raises(raised, match="metric request-success-rate cannot be read"):
         run.prepare()
     assert run.world.router.written == []
-    assert str(error) in run.said("prepare")[0]
+    assert str(error) in run.said("prepare")[-1]
 
 
 def test_metrics_without_data_do_not_stop_a_release_from_opening(run: Run) -> None:
@@ -208,6 +210,18 @@ def test_metrics_without_data_do_not_stop_a_release_from_opening(run: Run) -> No
     run.world.provider.answer = empty
     run.prepare()
     assert split(run).state is ReleaseState.OPEN
+    assert "metric request-success-rate: no data: no traffic yet" in run.said("prepare")
+
+
+def test_a_stable_version_without_a_request_is_told(run: Run) -> None:
+    run.prepare()
+    assert "the stable version had no request" in run.said("prepare")[-1]
+
+
+def test_metrics_with_requests_of_the_stable_version_are_not_spoken_of(run: Run) -> None:
+    run.world.provider.began_at = time.time() - 60.0
+    run.prepare()
+    assert not any("metric" in line for line in run.said("prepare"))
 
 
 def test_a_router_that_cannot_be_read_stops_the_release(run: Run) -> None:

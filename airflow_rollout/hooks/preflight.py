@@ -1,4 +1,7 @@
-"""Ask every metric of a rollout once, as its gates would, and say what came of it."""
+"""Ask the metrics of a rollout as its gates would, before a release, and say what came of it.
+
+`airflow-rollout check --live` and a release's first task do the same here.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,8 @@ __all__ = ["Finding", "look", "not_sent"]
 # Counts need two looks where a source shows only how they stand now.
 _SHORTEST_PAUSE_SECONDS = 1.0
 
+_NO_REQUEST = "no data: the stable version had no request"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -37,6 +42,7 @@ class Finding:
 
     :param asked: the requests as they were sent, without headers.
     :param ok: whether the stable version, or the query, has a number.
+    :param transient: None for what could be read; else whether asking again may help.
     :param text: the number with what is behind it, or what is wrong.
     :param value: the number, in the metric's own unit: a share, seconds, or the query's.
     """
@@ -47,6 +53,7 @@ class Finding:
     text: str
     value: float | None = None
     requests: int | None = None
+    transient: bool | None = None
 
 
 async def not_sent(request: Request) -> Response:
@@ -55,21 +62,19 @@ async def not_sent(request: Request) -> Response:
 
 
 async def look(
-    systems: Systems, metrics: Sequence[Metric], *, seconds: float, pause_seconds: float
+    systems: Systems, metrics: Sequence[Metric], *, seconds: float, pause_seconds: float | None
 ) -> list[Finding]:
     """Return a finding for each metric, in their order.
 
     :param seconds: how far back is looked.
-    :param pause_seconds: between two looks at counters that know no past.
+    :param pause_seconds: between two looks at counters that know no past; None: one look, and
+        that the stable version has ever had a request is enough.
     """
-    return [
-        await _look_at(systems, metric, seconds, max(_SHORTEST_PAUSE_SECONDS, pause_seconds))
-        for metric in metrics
-    ]
+    return [await _look_at(systems, metric, seconds, pause_seconds) for metric in metrics]
 
 
 async def _look_at(
-    systems: Systems, metric: Metric, seconds: float, pause_seconds: float
+    systems: Systems, metric: Metric, seconds: float, pause_seconds: float | None
 ) -> Finding:
     asked: list[str] = []
     listened = replace(systems, provider_send=_listening(systems.provider_send, asked))
@@ -78,7 +83,9 @@ async def _look_at(
     reading = await _read(listened, metric, start)
     counts = _stable(ledger, reading)
     if isinstance(reading, Cumulative) and counts is None:
-        await asyncio.sleep(pause_seconds)
+        if pause_seconds is None:
+            return _so_far(metric, reading)
+        await asyncio.sleep(max(_SHORTEST_PAUSE_SECONDS, pause_seconds))
         reading = await _read(listened, metric, start)
         counts = _stable(ledger, reading)
     return replace(_finding(metric, reading, counts, ledger), asked=tuple(dict.fromkeys(asked)))
@@ -99,8 +106,10 @@ def _stable(ledger: Ledger, reading: Reading) -> ArmCounts | None:
 def _finding(metric: Metric, reading: Reading, counts: ArmCounts | None, ledger: Ledger) -> Finding:
     bare = Finding(metric=metric.name, asked=(), ok=False, text="")
     if isinstance(reading, ReadFailure | NoData):
-        kind = "no data" if isinstance(reading, NoData) else "cannot be read"
-        return replace(bare, text=f"{kind}: {reading.reason}")
+        if isinstance(reading, NoData):
+            return replace(bare, text=f"no data: {reading.reason}")
+        text = f"cannot be read: {reading.reason}"
+        return replace(bare, text=text, transient=reading.transient)
     if isinstance(reading, Value):
         behind = "" if reading.requests is None else f" ({reading.requests} requests behind it)"
         shown = "no number" if reading.canary is None else f"{reading.canary:g}{behind}"
@@ -113,8 +122,15 @@ def _finding(metric: Metric, reading: Reading, counts: ArmCounts | None, ledger:
     if ledger.problem:
         return replace(bare, text=f"cannot be counted: {ledger.problem}")
     if counts is None or counts.requests == 0:
-        return replace(bare, text="no data: the stable version had no request", requests=0)
+        return replace(bare, text=_NO_REQUEST, requests=0)
     return replace(bare, ok=True, requests=counts.requests, **_number(metric, counts, ledger))
+
+
+def _so_far(metric: Metric, reading: Cumulative) -> Finding:
+    """Return what a single look at counters tells of the stable version."""
+    requests = sum(series.points[-1].requests for series in reading.stable if series.points)
+    text = f"{requests} requests of the stable version so far" if requests else _NO_REQUEST
+    return Finding(metric=metric.name, asked=(), ok=bool(requests), text=text, requests=requests)
 
 
 def _number(metric: Metric, counts: ArmCounts, ledger: Ledger) -> dict[str, Any]:
