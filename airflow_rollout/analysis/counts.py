@@ -20,7 +20,7 @@ from airflow_rollout.analysis.readings import (
     Increments,
 )
 
-__all__ = ["Interval", "Ledger", "add_counts"]
+__all__ = ["ByPod", "Interval", "Ledger", "add_counts"]
 
 # A series that moves no more while another one of its arm got this many points has stopped: a
 # range query still shows it for minutes, and the arm must not wait for it.
@@ -30,18 +30,25 @@ _OUTPACED_POINTS = 2
 # with the number of labels.
 _LONGEST_KEY = 32
 
+_NOTHING = ArmCounts(requests=0, bad=())
+
 # A series that vanished may come back under its key; after this time it is forgotten.
 _FORGET_SECONDS = 600.0
 
 
+# The counts of the canary's pods and of stable's.
+ByPod = tuple[tuple[ArmCounts, ...], tuple[ArmCounts, ...]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """What both arms did between two times of the source."""
+    """What both arms did between two times of the source; `pods` are each arm's own, if named."""
 
     start: float
     end: float
     canary: ArmCounts
     stable: ArmCounts
+    pods: ByPod = ((), ())
 
 
 def add_counts(a: ArmCounts, b: ArmCounts) -> ArmCounts:
@@ -60,13 +67,14 @@ class _Arm:
     `stalled` series did not move in the last closed interval; nothing waits for them until they do.
     """
 
-    __slots__ = ("fresh", "last", "pending", "stalled")
+    __slots__ = ("fresh", "last", "pending", "pods", "stalled")
 
     def __init__(self) -> None:
         self.last: dict[str, CounterPoint] = {}
         self.fresh: dict[str, int] = {}
         self.stalled: set[str] = set()
-        self.pending = ArmCounts(requests=0, bad=())
+        self.pending = _NOTHING
+        self.pods: dict[str, ArmCounts] = {}
 
     def take(self, series: Iterable[CounterSeries], observed_from: float) -> bool:
         """Add what is new; return whether anything was counted (origins do not count)."""
@@ -93,7 +101,10 @@ class _Arm:
             increment = ArmCounts(requests=point.requests, bad=point.bad)
         else:
             increment = _difference(before, point)
-        self.pending = add_counts(self.pending, _bounded(increment))
+        counts = _bounded(increment)
+        self.pending = add_counts(self.pending, counts)
+        if series.pod:
+            self.pods[series.pod] = add_counts(self.pods.get(series.pod, _NOTHING), counts)
         return True
 
     def is_ready(self, live: set[str]) -> bool:
@@ -106,13 +117,20 @@ class _Arm:
             return True
         return bool(fresh) and max(fresh) >= _OUTPACED_POINTS
 
-    def close(self, size: int, live: set[str]) -> ArmCounts:
-        """Hand over what is pending and start anew."""
+    def close(
+        self, size: int, live: set[str], pods: Iterable[str]
+    ) -> tuple[ArmCounts, tuple[ArmCounts, ...]]:
+        """Hand over what is pending, in all and by pod, and start anew.
+
+        :param pods: those that are there, with or without a request.
+        """
         self.stalled = {key for key in live if key not in self.fresh}
-        counts = add_counts(self.pending, ArmCounts(requests=0, bad=(0,) * size))
-        self.pending = ArmCounts(requests=0, bad=())
-        self.fresh = {}
-        return counts
+        zero = ArmCounts(requests=0, bad=(0,) * size)
+        counts = add_counts(self.pending, zero)
+        names = sorted({*self.pods, *pods} - {""})
+        by_pod = tuple(add_counts(self.pods.get(name, zero), zero) for name in names)
+        self.pending, self.pods, self.fresh = _NOTHING, {}, {}
+        return counts, by_pod
 
     def forget(self, live: set[str], before: float) -> None:
         """Drop series that are gone for long, so that the state stays small."""
@@ -126,6 +144,7 @@ class _Arm:
             "fresh": dict(self.fresh),
             "stalled": sorted(self.stalled),
             "pending": [self.pending.requests, *self.pending.bad],
+            "pods": {name: [one.requests, *one.bad] for name, one in self.pods.items()},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -137,6 +156,10 @@ class _Arm:
         self.stalled = set(state["stalled"])
         requests, *bad = state["pending"]
         self.pending = ArmCounts(requests=requests, bad=tuple(bad))
+        self.pods = {
+            name: ArmCounts(requests=requests, bad=tuple(bad))
+            for name, (requests, *bad) in state["pods"].items()
+        }
 
 
 class Ledger:
@@ -221,14 +244,17 @@ class Ledger:
         counted, self._counted = self._counted, False
         self._closed_at = end
         size = max(1, len(self.boundaries or ()))
-        canary, stable = (
-            arm.close(size, live) for arm, live in zip(self._arms, lives, strict=True)
+        (canary, canary_pods), (stable, stable_pods) = (
+            arm.close(size, live, (one.pod for one in side))
+            for arm, live, side in zip(self._arms, lives, sides, strict=True)
         )
         for arm, live in zip(self._arms, lives, strict=True):
             arm.forget(live, end - _FORGET_SECONDS)
         if not counted:
             return None
-        return Interval(start=start, end=end, canary=canary, stable=stable)
+        return Interval(
+            start=start, end=end, canary=canary, stable=stable, pods=(canary_pods, stable_pods)
+        )
 
     def _observe(self, at: float) -> None:
         if self.observed_from is None:

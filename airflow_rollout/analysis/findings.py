@@ -98,10 +98,11 @@ def leading_sentence(track: Track, params: JudgeParams, bounds: OddsBounds | Non
 def said_dispersion(track: Track) -> str:
     """Say phi, and on what it was measured: `dispersion 1.3 (measured between pods)`."""
     said = f"dispersion {track.dispersion:.3g}"
-    if track.measured is None:
-        return said
-    how = "between pods" if track.measured.basis is Basis.PODS else "over time"
-    return f"{said} (measured {how})"
+    if track.measured is not None:
+        how = "between pods" if track.measured.basis is Basis.PODS else "over time"
+        said += f" (measured {how})"
+    pods = 0 if track.comparison is None else track.comparison.pods
+    return f"{said}, {pods} pods compared" if pods else said
 
 
 def _bounds(track: Track, params: JudgeParams) -> OddsBounds | None:

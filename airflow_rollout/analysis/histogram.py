@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from airflow_rollout.analysis.counts import ByPod
 from airflow_rollout.analysis.evidence import Growth, Mixture, log_ratios
-from airflow_rollout.analysis.parameters import Comparison
+from airflow_rollout.analysis.parameters import Comparison, Unit
+from airflow_rollout.analysis.pods import are_enough, tolerated_pod_ratios
 from airflow_rollout.analysis.readings import ArmCounts
 
 __all__ = ["ComparisonProcess", "boundary_at", "quantile", "slower_than"]
@@ -23,12 +26,15 @@ class ComparisonProcess:
     cost of at most log(number of boundaries).
     """
 
-    __slots__ = ("_growth", "_mixtures", "_params")
+    __slots__ = ("_growth", "_mixtures", "_params", "_pod_growth", "pods")
 
     def __init__(self, params: Comparison, growth: Growth) -> None:
         self._params = params
         self._growth = growth
+        # Clusters are counted as one already.
+        self._pod_growth = replace(growth, dispersion=1.0)
         self._mixtures: list[Mixture] = []
+        self.pods = 0
 
     @property
     def value(self) -> float:
@@ -45,13 +51,30 @@ class ComparisonProcess:
         values = [m.value for m in self._mixtures]
         return values.index(max(values))
 
-    def update(self, canary: ArmCounts, stable: ArmCounts) -> None:
-        """Take in one closed interval of both arms."""
+    def update(self, canary: ArmCounts, stable: ArmCounts, pods: ByPod = ((), ())) -> None:
+        """Take in one closed interval of both arms.
+
+        :param pods: the counts of each pod; they are compared where that is wanted and possible,
+            and `pods` is how many the last interval had.
+        """
         if not self._mixtures:
             self._mixtures = [Mixture() for _ in canary.bad]
+        sizes = (len(pods[0]), len(pods[1]))
+        is_by_pod = self._params.unit is Unit.PODS and are_enough(*sizes, len(canary.bad))
+        self.pods = sum(sizes) if is_by_pod else 0
+        if is_by_pod:
+            self._compare_pods(pods)
+            return
         for mixture, bad, stable_bad in zip(self._mixtures, canary.bad, stable.bad, strict=True):
             ratios = log_ratios(canary.requests, bad, stable.requests, stable_bad, self._params)
             mixture.update(ratios, self._growth)
+
+    def _compare_pods(self, pods: ByPod) -> None:
+        phi = self._growth.dispersion
+        for boundary, mixture in enumerate(self._mixtures):
+            canary, stable = ([one.bad[boundary] / phi for one in arm] for arm in pods)
+            ratios = tolerated_pod_ratios(canary, stable, self._params.tolerance)
+            mixture.update(ratios, self._pod_growth)
 
     def state(self) -> list[list[float]]:
         """Return the process as plain numbers."""

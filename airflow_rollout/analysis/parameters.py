@@ -25,6 +25,7 @@ __all__ = [
     "Question",
     "Semantics",
     "Threshold",
+    "Unit",
     "usual_min_intervals",
 ]
 
@@ -60,6 +61,13 @@ class Promote(StrEnum):
 
     ON_EVIDENCE = "on_evidence"
     ON_TIME = "on_time"
+
+
+class Unit(StrEnum):
+    """What a comparison deals out at random: single requests, or the pods that answer them."""
+
+    PODS = "pods"
+    REQUESTS = "requests"
 
 
 class OnInconclusive(StrEnum):
@@ -165,6 +173,7 @@ class Comparison:
     :param restart_share: share of the budget kept for regressions that start late.
     :param planned_intervals: over how many intervals that share is spread.
     :param dispersion: phi >= 1; None means no history was given, which counts as 4.
+    :param unit: pods need a source that names them, about ten of them, and equal traffic for each.
     :param exact_limit: terms above which the closed form replaces the exact one.
     """
 
@@ -174,6 +183,7 @@ class Comparison:
     restart_share: float = 0.2
     planned_intervals: int = 360
     dispersion: float | None = None
+    unit: Unit = Unit.REQUESTS
     exact_limit: int = 500
 
 

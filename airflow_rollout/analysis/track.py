@@ -205,7 +205,7 @@ class Track:
             self.guardrail.update(interval.canary.requests, bad)
         stable = self._idle.added_to(interval)
         if self.comparison is not None:
-            self.comparison.update(interval.canary, stable)
+            self.comparison.update(interval.canary, stable, interval.pods)
         if self.odds is not None:
             self.odds.update(interval.canary, stable)
 

@@ -18,6 +18,7 @@ from airflow_rollout.analysis.parameters import (
     Promote,
     Promotion,
     Semantics,
+    Unit,
     usual_min_intervals,
 )
 from airflow_rollout.spec.bindings import SHORTEST_EVERY_SECONDS
@@ -47,7 +48,9 @@ _ANALYSIS = (
     "comparison", "mode", "args", "metrics", "promote", "min_duration",
     "semantics", "on_inconclusive", "on_error", "consecutive_error_limit",
 )  # fmt: skip
-_COMPARISON = ("enabled", "tolerance", "min_intervals", "restart_share", "planned_intervals")
+_COMPARISON = (
+    "enabled", "tolerance", "min_intervals", "restart_share", "planned_intervals", "unit",
+)  # fmt: skip
 
 
 def read_source(analysis: Field, context: Context) -> MetricSource:
@@ -250,6 +253,7 @@ def _comparison(fields: dict[str, Field], every: float, context: Context) -> Com
         restart_share=_restart_share(given.get("restart_share"), plain.restart_share),
         planned_intervals=_whole(given.get("planned_intervals"), plain.planned_intervals),
         dispersion=dispersion,
+        unit=given["unit"].choice(Unit) if "unit" in given else plain.unit,
     )
 
 

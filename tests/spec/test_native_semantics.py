@@ -17,6 +17,7 @@ from airflow_rollout.analysis.parameters import (
     Promote,
     Semantics,
     Threshold,
+    Unit,
 )
 from airflow_rollout.errors import SpecError
 from airflow_rollout.plan import make_plan
@@ -147,3 +148,11 @@ def test_a_native_files_holds_stay_when_a_release_is_hurried(read: Read, rollout
     hurried = spec.overridden(interval_seconds=10.0, dispersion=None)
     assert hurried.judge.interval_seconds == 10.0
     assert hurried.steps == spec.steps
+
+
+def test_pods_may_be_compared_instead_of_requests(read: Read, rollout: Make) -> None:
+    assert read(rollout()).judge.comparison.unit is Unit.REQUESTS
+    assert read(rollout(_changed(comparison={"unit": "pods"}))).judge.comparison.unit is Unit.PODS
+    with pytest.raises(SpecError) as refused:
+        read(rollout(_changed(comparison={"unit": "hosts"})))
+    assert refused.value.path == "spec.analysis.comparison.unit"
