@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from airflow_rollout.cli.calibrate_plot import draw_evidence
 from airflow_rollout.cli.calibrate_study import FAULTS, Study, study
 from airflow_rollout.cli.calibrate_view import as_json, print_study
 from airflow_rollout.cli.replay_counts import CountsFile
+from airflow_rollout.cli.replay_header import CountsError
 from airflow_rollout.cli.replay_input import opened_counts
 from airflow_rollout.cli.router_access import add_router_options
 from airflow_rollout.cli.said import KNOWN, add_duration, said_bindings, whole_from_one
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _history(spec: RolloutSpec, args: argparse.Namespace) -> History:
     if args.counts is not None:
-        return _of_counts(spec, args.counts)
+        return _of_counts(spec, args.counts, args.history)
     unsaid = {
         "--provider": spec.source.provider,
         "--provider-conn-id": spec.source.conn_id,
@@ -103,7 +105,7 @@ def _history(spec: RolloutSpec, args: argparse.Namespace) -> History:
     return asyncio.run(_of_source(spec, args))
 
 
-def _of_counts(spec: RolloutSpec, file: str) -> History:
+def _of_counts(spec: RolloutSpec, file: str, seconds: float) -> History:
     with opened_counts(file) as (lines, name):
         counts = CountsFile(lines, name=name)
         named = set(counts.found_metrics()) if counts.names_metrics else None
@@ -114,7 +116,14 @@ def _of_counts(spec: RolloutSpec, file: str) -> History:
         }
         if not asked:
             raise CalibrateError(f"{name} answers no question of {spec.file or spec.name}")
-        return history_of_ticks(counts.ticks(asked), dict.fromkeys(asked, counts.boundaries))
+        edges = dict.fromkeys(asked, counts.boundaries)
+        found = history_of_ticks(counts.ticks(asked), edges, seconds=seconds)
+        if counts.looks_cumulative:
+            raise CountsError(
+                "every count rises in every row: these are counters", file=name,
+                allowed="what each row's interval had",
+            )  # fmt: skip
+        return replace(found, note=counts.gaps.note)
 
 
 async def _of_source(spec: RolloutSpec, args: argparse.Namespace) -> History:

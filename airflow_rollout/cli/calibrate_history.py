@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -46,6 +46,7 @@ class History:
     """What the stable version did in equal spans; metric -> counts, oldest first.
 
     :param every: seconds of one span.
+    :param note: what a reader has to know about it, empty if nothing.
     :param pods: the same, pod by pod, where the source tells them apart.
     :param boundaries: of each latency metric's histogram.
     :param unanswered: metric -> why there is nothing of it.
@@ -56,6 +57,7 @@ class History:
     boundaries: dict[str, tuple[float, ...]] = field(default_factory=dict)
     unanswered: dict[str, str] = field(default_factory=dict)
     pods: dict[str, StableHistory] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def seconds(self) -> float:
@@ -176,12 +178,21 @@ async def read_history(read: Read, *, seconds: float, now: float) -> History:
     return collector.history()
 
 
-def history_of_ticks(ticks: Iterable[Tick], boundaries: Mapping[str, tuple[float, ...]]) -> History:
-    """Return the stable arm of a file of counts."""
-    spans, times = [], []
+def history_of_ticks(
+    ticks: Iterable[Tick], boundaries: Mapping[str, tuple[float, ...]], *, seconds: float
+) -> History:
+    """Return the stable arm of a file of counts.
+
+    :param seconds: how much of its end is kept; a file may be longer than memory.
+    """
+    spans: deque[dict[str, ArmCounts]] = deque()
+    times: deque[float] = deque()
     for tick in ticks:
         spans.append({metric: stable for metric, (_, stable) in tick.counts.items()})
         times.append(tick.seconds)
+        while times[0] <= tick.seconds - seconds:
+            spans.popleft()
+            times.popleft()
     steps = [later - at for at, later in pairwise(times)]
     return History(
         every=statistics.median(steps) if steps else 1.0,

@@ -51,6 +51,7 @@ def as_json(spec: RolloutSpec, found: Study) -> dict[str, Any]:
         "faults": [asdict(fault) for fault in found.faults],
         "not_judged": list(found.not_judged),
         "unanswered": dict(found.history.unanswered),
+        "note": found.history.note,
     }
 
 
@@ -64,6 +65,8 @@ def print_study(spec: RolloutSpec, found: Study) -> None:
     for name in found.not_judged:
         reason = found.history.unanswered.get(name, "the counts say nothing about it")
         console.print(f"no history of {name}: {reason}", soft_wrap=True)
+    if found.history.note:
+        console.print(found.history.note, soft_wrap=True)
     console.print()
     for metric in found.metrics:
         console.print(_metric(metric), soft_wrap=True)

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 from airflow_rollout.analysis.parameters import Question
 from airflow_rollout.analysis.readings import ArmCounts
+from airflow_rollout.analysis.sentences import plural
 from airflow_rollout.cli.replay_header import EDGE_MARK, REQUIRED, CountsError, read_header
 
 __all__ = ["CountsFile", "Gaps", "Row", "Tick"]
@@ -56,6 +57,16 @@ class Gaps:
     count: int = 0
     longest: float = 0.0
     row: int = 0
+
+    @property
+    def note(self) -> str:
+        """Say what was found, empty when nothing was."""
+        if not self.count:
+            return ""
+        return (
+            f"{plural(self.count, 'gap')}, the longest {self.longest:g} s before row "
+            f"{self.row}: counted as one interval each"
+        )
 
     def see(self, length: float, row: int) -> None:
         """Take in the length of one interval."""

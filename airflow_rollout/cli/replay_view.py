@@ -52,12 +52,9 @@ class Replayed:
     def all_notes(self) -> tuple[str, ...]:
         """Return what a reader has to know beside the verdict."""
         notes = list(self.notes)
-        gaps, ignored = self.counts.gaps, self.counts.ignored_columns
-        if gaps.count:
-            notes.append(
-                f"{plural(gaps.count, 'gap')}, the longest {gaps.longest:g} s before row "
-                f"{gaps.row}: counted as one interval each"
-            )
+        note, ignored = self.counts.gaps.note, self.counts.ignored_columns
+        if note:
+            notes.append(note)
         if ignored:
             notes.append(f"columns that were not read: {', '.join(ignored)}")
         if self.counts.looks_cumulative:

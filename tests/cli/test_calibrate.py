@@ -147,6 +147,40 @@ def test_a_history_without_requests_is_an_error_that_says_what_to_do(tmp_path, c
     assert "there is no history of the stable version" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("", "has a header and no rows"),
+        ("15,0,0,9\n", "row 2: stable_bad: is empty"),
+        ("15,0,0,9,10\n", "row 2: stable_bad: is more than the requests"),
+        ("15,0,0,-9,0\n", "row 2: stable_requests: is negative"),
+        ("30,0,0,9,0\n15,0,0,9,0\n", "row 3: seconds: rows must rise in time"),
+        ("".join(f"{n},{n},0,{9 * n},0\n" for n in range(1, 40)), "these are counters"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_an_error_with_their_number(rows, told, tmp_path, capsys):
+    path = tmp_path / "bad.csv"
+    path.write_text(f"{HEADER}\n{rows}")
+    assert main(["calibrate", CHECKOUT, "--counts", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_gap_in_the_history_is_told(tmp_path, capsys):
+    path = Path(history(tmp_path, share=0.01, spans=80))
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join(rows[:30] + rows[50:]) + "\n")
+    told = calibrate(capsys, CHECKOUT, "--counts", str(path))
+    assert told["note"] == ("1 gap, the longest 315 s before row 31: counted as one interval each")
+
+
+def test_of_a_long_file_its_end_is_the_history(tmp_path, capsys):
+    path = history(tmp_path, share=0.01, spans=200)
+    told = calibrate(capsys, CHECKOUT, "--counts", path, "--history", "20m")
+    assert told["history_seconds"] == 1200.0
+
+
 # --- through the rollout's own source ---
 
 
