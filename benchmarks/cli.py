@@ -15,14 +15,17 @@ from rich.console import Console
 
 import airflow_rollout
 from airflow_rollout.demo.processes import ending_on_sigterm
-from benchmarks import imports, judge
+from benchmarks import imports, judge, measurements
+from benchmarks.gates import part as gates
 from benchmarks.judgement import part as judgement
 from benchmarks.releases import part as releases
 from benchmarks.report import PartReport
 
 __all__ = ["PARTS", "main", "parse"]
 
-PARTS = (imports.PART, judge.PART, judgement.PART, releases.PART)
+PARTS = (
+    imports.PART, judge.PART, measurements.PART, judgement.PART, gates.PART, releases.PART,
+)  # fmt: skip
 _INTERRUPTED = 130
 # A table in a log is as wide as it needs to be.
 _WIDTH = 140
@@ -45,8 +48,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--json", type=_new_file, metavar="FILE", help="write every value there too"
     )
-    runs = parser.add_argument_group("imports and judge")
-    runs.add_argument("--runs", type=_positive, help="fresh interpreters, releases a rate (5)")
+    runs = parser.add_argument_group("imports, judge and measurements")
+    runs.add_argument(
+        "--runs", type=_positive, help="fresh interpreters, releases a rate, fifty readings (5)"
+    )
     runs.add_argument("--updates", type=_positive, help="seconds of a judged release (600)")
     drawn = parser.add_argument_group("judgement")
     drawn.add_argument("--repeats", type=_positive, help="drawn releases of each kind (2000)")
@@ -54,14 +59,23 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--jobs", type=_positive, default=os.cpu_count() or 1, help="processes (one a core)"
     )
     drawn.add_argument("--figure", type=_new_file, metavar="FILE", help="draw the README's figure")
+    triggerer = parser.add_argument_group("gates")
+    triggerer.add_argument("--gates", type=_positive, help="gates on one triggerer (1000)")
+    triggerer.add_argument("--intervals", type=_positive, help="intervals of 15 s (8)")
     lab = parser.add_argument_group("releases")
     lab.add_argument("--count", type=_whole, help="releases of each bad version (10)")
     lab.add_argument("--good", type=_whole, help="releases of good versions (20)")
     lab.add_argument("--rate", type=_positive, default=100, help="requests a second (100)")
     options = parser.parse_args(argv)
-    usual = {"runs": 5, "updates": 600, "repeats": 2000, "count": 10, "good": 20}
+    usual = {
+        "runs": 5, "updates": 600, "repeats": 2000, "count": 10, "good": 20, "gates": 1000,
+        "intervals": 8,
+    }  # fmt: skip
     if options.quick:
-        usual = {"runs": 2, "updates": 120, "repeats": 20, "count": 2, "good": 2}
+        usual = {
+            "runs": 2, "updates": 120, "repeats": 20, "count": 2, "good": 2, "gates": 100,
+            "intervals": 2,
+        }  # fmt: skip
     for name, value in usual.items():
         if getattr(options, name) is None:
             setattr(options, name, value)
@@ -105,9 +119,11 @@ def _parts(options: argparse.Namespace, console: Console) -> dict[str, Callable[
     return {
         imports.PART: lambda: imports.run(console, runs=options.runs),
         judge.PART: lambda: judge.run(console, runs=options.runs, updates=options.updates),
+        measurements.PART: lambda: measurements.run(console, runs=options.runs),
         judgement.PART: lambda: judgement.run(
             console, repeats=options.repeats, jobs=options.jobs, figure=options.figure
         ),
+        gates.PART: lambda: gates.run(console, gates=options.gates, intervals=options.intervals),
         releases.PART: lambda: releases.run(
             console, count=options.count, good=options.good, rate=options.rate
         ),
