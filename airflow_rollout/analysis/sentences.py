@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_rollout.analysis.parameters import JudgeParams
 from airflow_rollout.analysis.readings import ArmCounts
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "rate",
     "ratio_between",
     "show_beside",
+    "terms",
 ]
 
 
@@ -30,6 +32,13 @@ def rate(counts: ArmCounts, bad: float | None = None) -> str:
         return "no requests"
     part = counts.bad[0] if bad is None else bad
     return f"{percent(part / counts.requests)} ({part:.0f}/{counts.requests})"
+
+
+def terms(params: JudgeParams) -> str:
+    """Say on which terms the arms are compared: `dispersion 1, warm-up 0 s`."""
+    phi = params.comparison.dispersion
+    said = "dispersion measured before the release, or 4" if phi is None else f"dispersion {phi:g}"
+    return f"{said}, warm-up {params.warmup_seconds:g} s"
 
 
 def odds(evidence: float, limit: float) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airflow_rollout.analysis.parameters import JudgeParams, Mode, Policies, Promote
+from airflow_rollout.analysis.sentences import terms
 from airflow_rollout.cli.said import (
     KNOWN,
     add_duration,
@@ -154,6 +155,7 @@ def _rules(spec: RolloutSpec) -> str:
         lines.append(f"A step ends sooner, after {least}, once surely no worse than stable.")
     lines += _policies(judge)
     if judge.comparison.enabled:
+        lines.append(f"Both versions are compared with {terms(judge)}.")
         lines.append(
             f"Evidence stops a healthy release in at most {say_share(judge.alpha)} of cases."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_rollout.analysis.parameters import Metric, Mode, Promote
+from airflow_rollout.analysis.sentences import terms
 from airflow_rollout.plan import make_plan
 from airflow_rollout.spec.model import RolloutSpec
 
@@ -35,6 +36,8 @@ def dag_doc(spec: RolloutSpec) -> str:
         ]
     lines += ["", "| question | limit | against the stable version |", "| --- | --- | --- |"]
     lines += [_metric_row(spec, metric) for metric in spec.judge.metrics]
+    if spec.judge.comparison.enabled:
+        lines += ["", f"Compared with {terms(spec.judge)}."]
     lines += [
         "",
         f"Shortest release {plan.shortest_seconds:g} s. Longest exposure of a version that nobody "

@@ -96,6 +96,13 @@ def test_an_imported_file_promotes_early_where_the_call_says_so(
     assert "on at least 100 requests" in out
 
 
+def test_the_terms_of_the_comparison_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    own = _plan(capsys, str(Path(PAYMENT).with_name("checkout.yaml")))
+    assert "Both versions are compared with dispersion 1, warm-up 0 s." in own
+    imported = " ".join(_plan(capsys, PAYMENT).split())
+    assert "dispersion measured before the release, or 4, warm-up 0 s." in imported
+
+
 def test_what_becomes_of_an_undecided_step_is_said(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
