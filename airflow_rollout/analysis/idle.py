@@ -28,11 +28,6 @@ class IdleStable:
         self._start = 0.0
         self._counts: ArmCounts | None = None
 
-    @property
-    def requests(self) -> int:
-        """Return stable's requests since the canary's last one, of at most a minute."""
-        return 0 if self._counts is None else self._counts.requests
-
     def keep(self, interval: Interval) -> None:
         """Keep the stable arm of an interval without a canary request."""
         if self._counts is None or interval.end - self._start > _LONGEST_SECONDS:

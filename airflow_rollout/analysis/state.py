@@ -11,7 +11,7 @@ __all__ = ["SCHEMA", "StateMismatch", "check_schema"]
 
 # Raise it with every change of the shape; a release never outlives an upgrade of this package
 # unnoticed.
-SCHEMA = 3
+SCHEMA = 4
 
 
 class StateMismatch(RolloutError):

@@ -67,6 +67,7 @@ class Track:
         self.skipped = 0
         self._warmup = params.warmup_seconds
         self._straddles = False
+        self._stable_alone = 0
         self._idle = IdleStable()
         self._params = params
         self.measured: Dispersion | None = None
@@ -106,9 +107,8 @@ class Track:
     @property
     def missed(self) -> float:
         """Return how many requests the canary would have had since its last, by stable's."""
-        if not self.step_stable.requests:
-            return 0.0
-        return self._idle.requests * self.step_canary.requests / self.step_stable.requests
+        beside = self.step_stable.requests - self._stable_alone
+        return self._stable_alone * self.step_canary.requests / beside if beside > 0 else 0.0
 
     @property
     def boundaries(self) -> tuple[float, ...]:
@@ -147,6 +147,7 @@ class Track:
         self.step_stable = NOTHING
         self._straddles = self.ledger.observed_from is not None
         self.asked = False
+        self._stable_alone = 0
         self._idle.forget()
         if self.promotion is not None:
             self.promotion.start_anew()
@@ -190,6 +191,8 @@ class Track:
         if is_of_step:
             self.step_canary = add_counts(self.step_canary, interval.canary)
             self.step_stable = add_counts(self.step_stable, interval.stable)
+            alone = self._stable_alone + interval.stable.requests
+            self._stable_alone = 0 if interval.canary.requests else alone
         began = self.ledger.observed_from
         if began is not None and interval.start < began + self._warmup:
             self.skipped += 1
@@ -238,6 +241,7 @@ class Track:
             "window": self.window.state(),
             "step": [_numbers(self.step_canary), _numbers(self.step_stable)],
             "straddles": self._straddles,
+            "stable_alone": self._stable_alone,
             "idle": self._idle.state(),
             "value": value and [value.at, value.canary, value.stable, value.requests],
             "asked": self.asked,
@@ -264,6 +268,7 @@ class Track:
         self.window.restore(state["window"])
         self.step_canary, self.step_stable = (_counts(one) for one in state["step"])
         self._straddles = bool(state["straddles"])
+        self._stable_alone = int(state["stable_alone"])
         self._idle.restore(state["idle"])
         if state["value"] is not None:
             at, canary, stable, requests = state["value"]

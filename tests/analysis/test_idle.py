@@ -20,6 +20,7 @@ from judging import (
     point,
     series,
     step,
+    through_json,
 )
 
 from airflow_rollout.analysis.counts import Interval
@@ -156,9 +157,9 @@ def test_a_judge_says_the_same_after_a_restart_in_a_quiet_second():
 
 
 def silent_for(seconds: int, *, canary: int = 5) -> tuple[Judge, Counters]:
-    """Return a step whose canary had requests for half its hold, and then none."""
+    """Return a step of a minute whose canary had requests for half of it, and then none."""
     rate = replace(HTTP_500, compare=False, guardrail=None)
-    judge = Judge(native(rate, min_requests=10), step(hold_seconds=60, deadline_seconds=110))
+    judge = Judge(native(rate, min_requests=10), step(hold_seconds=60, deadline_seconds=300))
     counters = Counters(judge, name=rate.name)
     for _ in range(30):
         counters.feed(canary, stable=45)
@@ -167,21 +168,28 @@ def silent_for(seconds: int, *, canary: int = 5) -> tuple[Judge, Counters]:
     return judge, counters
 
 
-def test_a_canary_that_fell_silent_while_stable_did_not_does_not_pass():
-    judge, counters = silent_for(35)
-    told = judge.assess(WRITTEN + 65)
+@pytest.mark.parametrize("seconds", [35, 62, 100, 200])
+def test_a_canary_that_fell_silent_while_stable_did_not_does_not_pass(seconds):
+    judge, counters = silent_for(seconds)
+    told = judge.assess(WRITTEN + 30 + seconds)
     assert (told.verdict, told.ends) == (Verdict.NO_DATA, False)
-    assert "no canary request any more, where" in told.reason
+    assert f"no canary request any more, where {5 * seconds} were to be expected" in told.reason
     counters.feed(1, stable=45)
-    assert judge.assess(WRITTEN + 66).verdict is Verdict.PASS
+    assert judge.assess(WRITTEN + 31 + seconds).verdict is Verdict.PASS
 
 
 def test_a_canary_that_stays_silent_ends_the_release_at_the_deadline():
-    judge, _ = silent_for(85)
-    told = judge.assess(WRITTEN + 115)
+    judge, _ = silent_for(275)
+    told = judge.assess(WRITTEN + 305)
     assert (told.verdict, told.ends) == (Verdict.NO_DATA, True)
 
 
 def test_a_canary_with_few_requests_may_have_none_for_a_while():
-    judge, _ = silent_for(30, canary=1)
+    judge, _ = silent_for(19, canary=1)
     assert judge.assess(WRITTEN + 60).verdict is Verdict.PASS
+
+
+def test_another_process_knows_how_long_a_canary_has_been_silent():
+    judge, _ = silent_for(35)
+    told = Judge(judge._params, judge._context, through_json(judge)).assess(WRITTEN + 65)
+    assert "no canary request any more, where 175 were to be expected" in told.reason
