@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Metric systems of these tests are those of the tests of their adapters.
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("metrics", "real")]
+
+from metric_systems import metric_systems
 from planted import planted_connections
 from scene import DAGS, Scene
 from scenes import SCENES
@@ -21,12 +28,15 @@ Stage = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def lab(need_binary: Callable[[str], object]) -> Iterator[Lab]:
+def lab(
+    need_binary: Callable[[str], object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
     need_binary("traefik")
     settings = {"rollout": {"live_seconds": 1}, "core": {"parallelism": 8}}
     lab = Lab(sorted(SCENES), dags=DAGS, settings=settings)
-    with receivers() as of_news:
-        connections = {**of_news, **planted_connections(lab)}
+    home = tmp_path_factory.mktemp("prometheus")
+    with receivers() as of_news, metric_systems(lab, home) as of_systems:
+        connections = {**of_news, **of_systems, **planted_connections(lab)}
         lab.airflow.env.update(
             {f"AIRFLOW_CONN_{name.upper()}": text for name, text in connections.items()}
         )

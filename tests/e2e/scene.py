@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_session import AirflowSession, Login
 from airflow_rollout.cli.airflow_values import DagRun
@@ -158,6 +160,34 @@ class Scene:
             return any(gate.step_id == step_id and gate.judgement.metrics for gate in gates)
 
         self._wait(judged, f"judgement of {step_id}", run)
+
+    def wait_for_good(self, run: DagRun) -> None:
+        """Wait until the gate that judges now finds every metric good, and holds on."""
+
+        def is_good() -> bool:
+            said = self._says(run)
+            return said is not None and not said.ends and all(
+                metric.verdict is Verdict.PASS for metric in said.metrics
+            )  # fmt: skip
+
+        self._wait(is_good, "good numbers of every metric", run)
+
+    def wait_for_reason(self, run: DagRun, pattern: str) -> Judgement:
+        """Wait until the gate that judges now says something like this."""
+        found: list[Judgement] = []
+
+        def is_said() -> bool:
+            said = self._says(run)
+            if said is not None and re.search(pattern, said.reason):
+                found.append(said)
+            return bool(found)
+
+        self._wait(is_said, f"gate that says {pattern!r}", run)
+        return found[0]
+
+    def _says(self, run: DagRun) -> Judgement | None:
+        record = read_record(self.api, run.dag_id, run.run_id)
+        return record.gates[-1].judgement if record and record.gates else None
 
     def pass_gates(self, run: DagRun, *step_ids: str) -> None:
         """Mark gates success one after the other, as soon as each of them judges."""

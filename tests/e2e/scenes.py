@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from asked import ASKED
 from busy import BUSY
 from clicks import CLICKS
 from scene import BROKEN, Scene
@@ -117,6 +118,7 @@ def _login(scene: Scene) -> dict[str, str]:
 Play = Callable[[Scene], dict[str, Any]]
 
 SCENES: dict[str, Play] = {
+    **ASKED,
     **BUSY,
     **CLICKS,
     **NEWS,

@@ -127,16 +127,21 @@ class Traefik(Program):
 
 
 class Prometheus(Program):
-    """A Prometheus that scrapes one target four times a second."""
+    """A Prometheus that scrapes one target, four times a second if nobody says otherwise."""
 
-    def __init__(self, home: Path, binary: str, target: str) -> None:
+    def __init__(
+        self, home: Path, binary: str, target: str, *, every_milliseconds: int = 250
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         config = home / "prometheus.yml"
         config.write_text(
             json.dumps(
                 {
-                    "global": {"scrape_interval": "250ms", "scrape_timeout": "200ms"},
+                    "global": {
+                        "scrape_interval": f"{every_milliseconds}ms",
+                        "scrape_timeout": f"{every_milliseconds * 4 // 5}ms",
+                    },
                     "scrape_configs": [
                         {"job_name": "traefik", "static_configs": [{"targets": [target]}]}
                     ],

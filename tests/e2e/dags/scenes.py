@@ -77,6 +77,25 @@ rollout_dag("scene.yaml", dag_id="observe", router_service="observe", mode="obse
 
 rollout_dag("native.yaml")
 
+# Traefik's counts are sampled twice a second: two seconds after its end a bucket is complete.
+_BUCKETS = {"bucket": "2s", "delay": "2s"}
+_ASKED = {
+    "datadog": _BUCKETS,
+    "newrelic": {**_BUCKETS, "account": "1234567"},
+    "prometheus": {},
+    "scrape": {"timeout": "2"},
+}
+for provider, options in _ASKED.items():
+    asked = {
+        **SAID,
+        "router_service": f"asked-{provider}",
+        "provider": provider,
+        "provider_conn_id": f"asked_{provider}",
+        "provider_options": options,
+    }
+    rollout_dag("asked.yaml", dag_id=f"asked-{provider}", **asked)
+    rollout_dag("asked_held.yaml", dag_id=f"asked-{provider}-held", **asked)
+
 NOWHERE = {**SAID, "router_conn_id": "nowhere"}
 rollout_dag("scene.yaml", dag_id="no-connection", router_service="no-connection", **NOWHERE)
 

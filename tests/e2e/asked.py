@@ -1,0 +1,57 @@
+"""Releases that are judged through one metric system each, and one whose system fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from contract import Case
+from metric_systems import PREFIX, system_of
+from scene import BROKEN, Scene
+from source_faults import HUGE, SLOW, SOURCE_FAULTS, SYSTEMS
+
+__all__ = ["ASKED", "FAILS_WITH"]
+
+# How the system fails in mid-gate, one after the other. Every way goes through the gate elsewhere.
+FAILS_WITH: dict[str, tuple[str, ...]] = {
+    "datadog": (Case.EMPTY.value, "status 503", "status 429 and how long to wait"),
+    "newrelic": (Case.PARTIAL.value, "status 403", HUGE),
+    "prometheus": ("connection refused", "a page of something else", Case.PARTIAL.value),
+    "scrape": (SLOW, "malformed", "an answer that is cut off"),
+}
+
+
+def _asked(system: str) -> Callable[[Scene], dict[str, Any]]:
+    def play(scene: Scene) -> dict[str, Any]:
+        """A version with errors, a slow one, a good one; then a good one nobody can judge."""
+        scene.given_stable("v1")
+        scene.given_version("v2", **BROKEN)
+        errors = scene.release("v2")
+        scene.given_version("v3", latency_ms=600)
+        slow = scene.release("v3")
+        scene.given_version("v4")
+        good = scene.release("v4")
+        return {"errors": errors, "slow": slow, "good": good, **_fails(system, scene)}
+
+    return play
+
+
+def _fails(system: str, scene: Scene) -> dict[str, Any]:
+    held = Scene(scene.lab, scene.service, dag_id=f"{scene.service}-held")
+    held.urls["v5"] = scene.given_version("v5")
+    run = held.start("v5")
+    held.wait_for_good(run)
+    said = {}
+    try:
+        for name in FAILS_WITH[system]:
+            fault = SOURCE_FAULTS[system][name]
+            system_of(scene.service).break_with(fault)
+            said[name] = held.wait_for_reason(run, fault.words)
+        return {"said": said, "failed": held.over(run)}
+    finally:
+        system_of(scene.service).mend()
+
+
+ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
+    f"{PREFIX}{system}": _asked(system) for system in SYSTEMS
+}
