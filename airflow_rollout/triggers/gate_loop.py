@@ -37,10 +37,13 @@ __all__ = ["GateLoop", "Notebook", "context_of", "read_window"]
 # counters are cumulative, it only has fewer of them.
 CHECKPOINT_SECONDS = 5.0
 
-# The bell rings when something was fed; without it the judge is asked this often, for the clock.
+# The bell rings when something was fed; without it the judge is asked this often, for the clock. A
+# gate of a slow source, of which a triggerer may hold a thousand, can do with a tenth of its pace.
 _TICK_SECONDS = 0.5
+_LONGEST_TICK_SECONDS = 2.0
+_TICKS_AN_ANSWER = 10
 
-# A loop that ticks twice a second and did not for this long belongs to a stopped process.
+# A loop that ticks every two seconds at least and did not for this long: its process was stopped.
 _SUSPENDED_SECONDS = 10.0
 _LOOK_AROUND_SECONDS = 5.0
 
@@ -136,6 +139,8 @@ class GateLoop:
         self._judge = Judge(spec.judge, context_of(step, start), state)
         self._stable = StableWatch(systems, start.attempt.stable, clock)
         self._bell = asyncio.Event()
+        pace = spec.source.every_seconds / _TICKS_AN_ANSWER
+        self._tick_seconds = max(_TICK_SECONDS, min(pace, _LONGEST_TICK_SECONDS))
         self._fault = ""
         self._fed = False
         self._latest: Judgement | None = None
@@ -175,12 +180,10 @@ class GateLoop:
             await asyncio.sleep(max(0.05, began + seconds - self._clock.now()))
 
     async def _try(self, ask: Callable[[], Awaitable[None]], what: str) -> None:
-        """Ask once and ring the bell."""
         try:
             await ask()
         except Exception as error:  # noqa: BLE001 - one bad answer must not end the asking
             self._notebook.say(f"{what}: {error!r}")
-        self._bell.set()
 
     async def _measure_all(self) -> None:
         """Ask for every metric at once, and from then on for each at its own moments."""
@@ -212,16 +215,22 @@ class GateLoop:
             if not isinstance(reading, ReadFailure):
                 self._answered[name] = end
         self._fed = True
+        self._bell.set()
 
     async def _probe(self) -> None:
         arm = self._start.attempt.canary
-        self._judge.feed_probe(await self._systems.probe(arm, self._clock.now()))
+        probe = await self._systems.probe(arm, self._clock.now())
+        self._judge.feed_probe(probe)
+        if not probe.ok:
+            self._bell.set()
 
     async def _look(self) -> None:
         if self._watch is None:
             return
         try:
             self._fault = await self._watch.look()
+            if self._fault:
+                self._bell.set()
         except Unconfirmed as doubt:
             self._notebook.say(f"the split is not confirmed: {doubt}")
 
@@ -243,7 +252,7 @@ class GateLoop:
                 self._latest = judgement
             self._bell.clear()
             try:
-                await asyncio.wait_for(self._bell.wait(), _TICK_SECONDS)
+                await asyncio.wait_for(self._bell.wait(), self._tick_seconds)
             except TimeoutError:
                 continue
 
