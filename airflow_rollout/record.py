@@ -228,7 +228,7 @@ def schema_fault(data: object) -> str:
 
 def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | None:
     """Make one record of a run's pieces; None while nothing was opened and nothing was said."""
-    attempt = _first(pieces, Key.ATTEMPT, Attempt)
+    attempt = _attempt(pieces)
     epoch = attempt.token.epoch if attempt else ""
     # Without an attempt nothing was opened, so no gate can be its own.
     gates = [piece for piece in _all(pieces, Key.GATE, GatePiece) if piece.epoch == epoch]
@@ -257,7 +257,7 @@ def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | Non
 
 def find_end(pieces: Pieces) -> End | None:
     """Return how the attempt ended, None while nobody has said so."""
-    attempt = _first(pieces, Key.ATTEMPT, Attempt)
+    attempt = _attempt(pieces)
     return _end([it for it in _all(pieces, Key.END, End) if _belongs(it.epoch, it.at, attempt)])
 
 
@@ -268,8 +268,10 @@ def _all(pieces: Pieces, key: Key, kind: type[T]) -> Iterable[T]:
             yield piece
 
 
-def _first(pieces: Pieces, key: Key, kind: type[T]) -> T | None:
-    return next(iter(_all(pieces, key, kind)), None)
+def _attempt(pieces: Pieces) -> Attempt | None:
+    """Return the newest attempt: of an earlier one the teardown may have had to tell."""
+    attempts = _all(pieces, Key.ATTEMPT, Attempt)
+    return max(attempts, key=lambda attempt: attempt.opened_at, default=None)
 
 
 def _belongs(epoch: str, at: float, attempt: Attempt | None) -> bool:

@@ -89,7 +89,7 @@ class EnsureSafeOperator(WayBackOperator):
             told_by = (*self.told_by, self.task_id)
             pieces = collect_pieces(context, told_by, task_states(context))
             if not any(record.Key.ATTEMPT in it for it in pieces.values()):
-                pieces.setdefault(self.task_id, {}).update(self._opened(context, move))
+                self._tell_opening(context, move, pieces)
             closed = record.assemble(pieces, dag_id=ti.dag_id, run_id=ti.run_id)
             if closed is not None:
                 ti.xcom_push(key=record.Key.RECORD.value, value=closed.to_builtins())
@@ -98,14 +98,16 @@ class EnsureSafeOperator(WayBackOperator):
             return None
         return closed
 
-    def _opened(self, context: Context, move: Move) -> dict[str, Any]:
-        """Return the piece of a `prepare` that was ended after its write, before it could say so.
+    def _tell_opening(
+        self, context: Context, move: Move, pieces: dict[str, dict[str, Any]]
+    ) -> None:
+        """Push the piece of a `prepare` that was ended after its write, before it could say so.
 
         Read from the router's record; the run's start stands for when it was opened.
         """
         split = move.split
         if not is_sealed(split, self.release_owner(context)) or split.canary is None:
-            return {}
+            return
         began = context["dag_run"].start_date
         attempt = record.Attempt(
             token=split.token,
@@ -113,4 +115,5 @@ class EnsureSafeOperator(WayBackOperator):
             stable=split.stable,
             opened_at=began.timestamp() if began else 0.0,
         )
-        return {record.Key.ATTEMPT: record.to_piece(attempt)}
+        self.push(context, record.Key.ATTEMPT, attempt)
+        pieces.setdefault(self.task_id, {})[record.Key.ATTEMPT] = record.to_piece(attempt)

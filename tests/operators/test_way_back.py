@@ -12,7 +12,8 @@ from runs import Run
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks import way_back
-from airflow_rollout.release import ReleaseState, Token
+from airflow_rollout.record import assemble
+from airflow_rollout.release import Outcome, ReleaseState, Token
 from airflow_rollout.traffic.base import Feature
 
 AWAY = TransientAdapterError("timed out", system="router")
@@ -247,10 +248,24 @@ def test_release_whose_opening_nobody_could_tell_leaves_a_record_too(at_ten: Run
     del at_ten.xcoms["prepare"]
     with pytest.raises(AirflowFailException):
         at_ten.ensure_safe()
-    record = at_ten.xcoms["ensure_safe"]["record"]
-    assert (record["version"], record["stable"]) == (CANARY.version, "v1")
-    assert record["outcome"] == "aborted"
-    assert "ended before it was released" in record["reason"]
+    # The command line and the page read the pieces, others the record.
+    told = assemble(at_ten.xcoms, dag_id="shop", run_id="run")
+    assert told is not None
+    assert told.to_builtins() == at_ten.xcoms["ensure_safe"]["record"]
+    assert (told.version, told.stable) == (CANARY.version, "v1")
+    assert told.outcome is Outcome.ABORTED
+    assert "ended before it was released" in told.reason
+
+
+def test_opening_that_the_teardown_told_is_not_taken_for_a_later_one(at_ten: Run) -> None:
+    del at_ten.xcoms["prepare"]
+    with pytest.raises(AirflowFailException):
+        at_ten.ensure_safe()
+    at_ten.clear()
+    at_ten.prepare()
+    told = assemble(at_ten.xcoms, dag_id="shop", run_id="run")
+    assert told is not None
+    assert told.outcome is None
 
 
 def test_run_that_opened_nothing_gets_no_opening_from_another_release(
