@@ -93,7 +93,10 @@ _DATADOG = {
     Case.NAN: Fault(words=_NO_COUNT, spoil=_datadog_numbers(float("nan"))),
     Case.INFINITE: Fault(words=_NO_COUNT, spoil=_datadog_numbers(float("inf"))),
     Case.SEVERAL: Fault(words="2 series, not one number", spoil=spoilt(_datadog_twice)),
-    Case.PARTIAL: Fault(words="canary", spoil=_datadog(_datadog_without_canary)),
+    # It has no way to say so: it goes on about one arm and not about the other.
+    Case.PARTIAL: Fault(
+        words="no canary request any more", spoil=_datadog(_datadog_without_canary)
+    ),
     Case.OPEN: Fault(words=_SILENT, spoil=_datadog(_datadog_open)),
     Case.INSIDE: Fault(
         words="did not match",
