@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from airflow_rollout.analysis.parameters import JudgeParams, Metric, Mode, Question
+from airflow_rollout.analysis.parameters import Comparison, JudgeParams, Metric, Mode, Question
 
 __all__ = ["check_params", "is_compared", "is_guarded", "split_budget"]
 
@@ -48,11 +48,7 @@ def check_params(params: JudgeParams) -> None:
         raise ValueError(f"alpha must lie between 0 and 1, found {params.alpha}")
     if params.interval_seconds <= 0.0:
         raise ValueError(f"interval_seconds must be above 0, found {params.interval_seconds}")
-    comparison = params.comparison
-    if not 0.0 <= comparison.restart_share < 1.0:
-        raise ValueError(f"restart_share must lie in [0, 1), found {comparison.restart_share}")
-    if comparison.tolerance < 1.0:
-        raise ValueError(f"tolerance is an odds ratio from 1, found {comparison.tolerance}")
+    _check_comparison(params.comparison)
     if not 0.0 < params.promotion.beta < 1.0:
         raise ValueError(f"beta must lie between 0 and 1, found {params.promotion.beta}")
     for metric in params.metrics:
@@ -60,3 +56,12 @@ def check_params(params: JudgeParams) -> None:
             raise ValueError(f"{metric.name}: window_seconds must be above 0")
         if metric.weight < 0.0:
             raise ValueError(f"{metric.name}: weight must not be negative, found {metric.weight}")
+
+
+def _check_comparison(comparison: Comparison) -> None:
+    if not 0.0 <= comparison.restart_share < 1.0:
+        raise ValueError(f"restart_share must lie in [0, 1), found {comparison.restart_share}")
+    if comparison.tolerance < 1.0:
+        raise ValueError(f"tolerance is an odds ratio from 1, found {comparison.tolerance}")
+    if not 0.0 <= comparison.absolute < 1.0:
+        raise ValueError(f"absolute is a share below 1, found {comparison.absolute}")

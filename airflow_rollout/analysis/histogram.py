@@ -12,7 +12,8 @@ from typing import Any
 
 from airflow_rollout.analysis.counts import ByPod
 from airflow_rollout.analysis.evidence import Growth, Mixture, log_ratios
-from airflow_rollout.analysis.parameters import Comparison, Unit
+from airflow_rollout.analysis.margin import PastStable, margin_ratios
+from airflow_rollout.analysis.parameters import Comparison, Margin, Unit
 from airflow_rollout.analysis.pods import are_enough, tolerated_pod_ratios
 from airflow_rollout.analysis.readings import ArmCounts
 
@@ -26,7 +27,7 @@ class ComparisonProcess:
     cost of at most log(number of boundaries).
     """
 
-    __slots__ = ("_growth", "_mixtures", "_params", "_pod_growth", "pods")
+    __slots__ = ("_growth", "_margin", "_mixtures", "_params", "_past", "_pod_growth", "pods")
 
     def __init__(self, params: Comparison, growth: Growth) -> None:
         self._params = params
@@ -34,6 +35,8 @@ class ComparisonProcess:
         # Clusters are counted as one already.
         self._pod_growth = replace(growth, dispersion=1.0)
         self._mixtures: list[Mixture] = []
+        self._margin = Margin(multiplier=params.tolerance, absolute=params.absolute)
+        self._past: list[PastStable] = []
         self.pods = 0
 
     @property
@@ -64,10 +67,25 @@ class ComparisonProcess:
         self.pods = sum(sizes) if is_by_pod else 0
         if is_by_pod:
             self._compare_pods(pods)
-            return
+        elif self._margin.absolute > 0.0:
+            self._compare_shares(canary, stable)
+        else:
+            self._compare_odds(canary, stable)
+
+    def _compare_odds(self, canary: ArmCounts, stable: ArmCounts) -> None:
         for mixture, bad, stable_bad in zip(self._mixtures, canary.bad, stable.bad, strict=True):
             ratios = log_ratios(canary.requests, bad, stable.requests, stable_bad, self._params)
             mixture.update(ratios, self._growth)
+
+    def _compare_shares(self, canary: ArmCounts, stable: ArmCounts) -> None:
+        if not self._past:
+            self._past = [PastStable() for _ in self._mixtures]
+        for boundary, (mixture, past) in enumerate(zip(self._mixtures, self._past, strict=True)):
+            ratios = margin_ratios(canary, stable, boundary, past=past, margin=self._margin)
+            mixture.update(ratios, self._growth)
+            # Without a request of the canary's stable's counts come again with its next one.
+            if ratios is not None:
+                past.learn(stable, boundary)
 
     def _compare_pods(self, pods: ByPod) -> None:
         phi = self._growth.dispersion
@@ -78,11 +96,16 @@ class ComparisonProcess:
 
     def state(self) -> list[list[float]]:
         """Return the process as plain numbers."""
-        return [m.state() for m in self._mixtures]
+        states = [mixture.state() for mixture in self._mixtures]
+        for state, past in zip(states, self._past, strict=False):
+            state += [past.bad, past.requests]
+        return states
 
     def restore(self, state: Sequence[Any]) -> None:
         """Continue from `state`."""
-        self._mixtures = [Mixture.restore(one) for one in state]
+        size = len(Mixture().state())
+        self._mixtures = [Mixture.restore(one[:size]) for one in state]
+        self._past = [PastStable(*map(int, one[size:])) for one in state if len(one) > size]
 
 
 def boundary_at(boundaries: Sequence[float], limit: float | None) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from airflow_rollout.analysis.parameters import Margin
 from airflow_rollout.analysis.readings import ArmCounts
 
-__all__ = ["NonInferiority", "project"]
+__all__ = ["PRIOR_BAD", "PRIOR_REQUESTS", "NonInferiority", "log_odds", "project"]
 
 # What the canary may be under the alternative, as a factor of the stable share, half and half.
 ALTERNATIVES = (1.0, 0.6)
@@ -87,7 +87,7 @@ class NonInferiority:
         if null is None:
             return 0.0
         canary_null, stable_null = null
-        return _log_odds(canary, canary_bad, canary_share, canary_null) + _log_odds(
+        return log_odds(canary, canary_bad, canary_share, canary_null) + log_odds(
             stable, stable_bad, stable_share, stable_null
         )
 
@@ -116,5 +116,6 @@ def project(
     return min(margin.multiplier * q + margin.absolute, _SURELY_LESS_THAN_ONE), q
 
 
-def _log_odds(requests: int, bad: int, share: float, null: float) -> float:
+def log_odds(requests: int, bad: int, share: float, null: float) -> float:
+    """Return the log likelihood ratio of two shares of bad requests."""
     return bad * math.log(share / null) + (requests - bad) * math.log((1.0 - share) / (1.0 - null))

@@ -169,6 +169,8 @@ class Comparison:
     """Parameters of the sequential comparison; formulas A, D, E, F of the published method.
 
     :param tolerance: odds ratio that is not regarded as a regression.
+    :param absolute: share of requests, 0..1, by which the canary may be worse on top of that; above
+        0 shares are compared and not odds, which takes half as long again.
     :param min_intervals: capped intervals that must agree before the limit can be reached.
     :param restart_share: share of the budget kept for regressions that start late.
     :param planned_intervals: over how many intervals that share is spread.
@@ -179,6 +181,7 @@ class Comparison:
 
     enabled: bool = True
     tolerance: float = 1.25
+    absolute: float = 0.0
     min_intervals: int = 2
     restart_share: float = 0.2
     planned_intervals: int = 360

@@ -15,8 +15,6 @@ from airflow_rollout.analysis.parameters import (
     OnError,
     OnInconclusive,
     Policies,
-    Promote,
-    Promotion,
     Semantics,
     Unit,
     usual_min_intervals,
@@ -32,6 +30,7 @@ from airflow_rollout.spec.model import (
 )
 from airflow_rollout.spec.names import option_texts
 from airflow_rollout.spec.native_metrics import as_checked_by, read_metrics
+from airflow_rollout.spec.native_promotion import PROMOTION, read_promotion
 from airflow_rollout.spec.query_args import read_args
 from airflow_rollout.spec.shares import SHARE, parse_share
 
@@ -45,11 +44,12 @@ _DEFAULT_ALPHA = 0.01
 
 _ANALYSIS = (
     "source", "interval", "failure_limit", "alpha", "min_requests", "warmup", "dispersion",
-    "comparison", "mode", "args", "metrics", "promote", "min_duration",
+    "comparison", "mode", "args", "metrics", *PROMOTION,
     "semantics", "on_inconclusive", "on_error", "consecutive_error_limit",
 )  # fmt: skip
 _COMPARISON = (
-    "enabled", "tolerance", "min_intervals", "restart_share", "planned_intervals", "unit",
+    "enabled", "tolerance", "absolute", "min_intervals", "restart_share", "planned_intervals",
+    "unit",
 )  # fmt: skip
 
 
@@ -100,6 +100,7 @@ def read_judge(
     policies = _policies(fields, semantics)
     limits = _argo_limits(fields, semantics, policies.consecutive_error_limit)
     metrics = read_metrics(fields["metrics"], every, read_args(fields.get("args"), known), context)
+    comparison = _comparison(fields, every, context)
     judge = JudgeParams(
         semantics=semantics,
         metrics=tuple(as_checked_by(semantics, metric, limits) for metric in metrics),
@@ -108,8 +109,8 @@ def read_judge(
         alpha=_alpha(fields.get("alpha")),
         min_requests=_whole(fields.get("min_requests"), DEFAULT_MIN_REQUESTS),
         warmup_seconds=_warmup(fields.get("warmup"), context),
-        comparison=_comparison(fields, every, context),
-        promotion=_promotion(fields, context),
+        comparison=comparison,
+        promotion=read_promotion(fields, comparison, context),
         policies=policies,
         mode=mode or context.bindings.mode or Mode.ACT,
     )
@@ -160,20 +161,6 @@ def _argo_limits(
     return ArgoLimits(
         failure_limit=_whole(fields.get("failure_limit"), 0, least=0),
         consecutive_error_limit=consecutive_errors,
-    )
-
-
-def _promotion(fields: dict[str, Field], context: Context) -> Promotion:
-    """Return when a good step may end: our own files say nothing of time, so proof is enough."""
-    place, shortest = fields.get("promote"), fields.get("min_duration")
-    # Whoever asks for another tool's counters wants its pace too.
-    usual = Promote.ON_TIME if "semantics" in fields else Promote.ON_EVIDENCE
-    usual = context.bindings.promote or usual
-    return Promotion(
-        when=usual if place is None else place.choice(Promote),
-        min_duration_seconds=Promotion().min_duration_seconds
-        if shortest is None
-        else shortest.parsed(native_seconds, NATIVE_DURATION),
     )
 
 
@@ -244,27 +231,31 @@ def _comparison(fields: dict[str, Field], every: float, context: Context) -> Com
         # `comparison: off` is how people say it.
         return replace(plain, enabled=place.boolean())
     given = place.entries(_COMPARISON)
-    return Comparison(
+    comparison = Comparison(
         enabled=given["enabled"].boolean() if "enabled" in given else True,
         tolerance=_within(given["tolerance"], 1.0, 100.0)
         if "tolerance" in given
         else plain.tolerance,
+        absolute=_below_one(given.get("absolute"), plain.absolute, "tolerates everything"),
         min_intervals=_whole(given.get("min_intervals"), plain.min_intervals),
-        restart_share=_restart_share(given.get("restart_share"), plain.restart_share),
+        restart_share=_below_one(
+            given.get("restart_share"), plain.restart_share, "leaves nothing for the start"
+        ),
         planned_intervals=_whole(given.get("planned_intervals"), plain.planned_intervals),
         dispersion=dispersion,
         unit=given["unit"].choice(Unit) if "unit" in given else plain.unit,
     )
+    if comparison.unit is Unit.PODS and comparison.absolute:
+        raise given["absolute"].error("does not fit unit: pods", allowed="one of the two")
+    return comparison
 
 
-def _restart_share(place: Field | None, default: float) -> float:
+def _below_one(place: Field | None, default: float, message: str) -> float:
     if place is None:
         return default
     share = place.parsed(parse_share, SHARE)
     if share >= 1:
-        raise place.error(
-            "leaves nothing for the start", found=place.node.raw, allowed="below 100%"
-        )
+        raise place.error(message, found=place.node.raw, allowed="below 100%")
     return share
 
 

@@ -11,6 +11,7 @@ import pytest
 from airflow_rollout.analysis.parameters import (
     ASK_SECONDS,
     ArgoLimits,
+    Margin,
     OnError,
     OnInconclusive,
     Policies,
@@ -148,6 +149,47 @@ def test_a_native_files_holds_stay_when_a_release_is_hurried(read: Read, rollout
     hurried = spec.overridden(interval_seconds=10.0, dispersion=None)
     assert hurried.judge.interval_seconds == 10.0
     assert hurried.steps == spec.steps
+
+
+def test_margins_are_said_in_ratios_and_points(read: Read, rollout: Make) -> None:
+    changes = _changed(
+        comparison={"tolerance": 1.5, "absolute": "0.1%"},
+        beta="1%",
+        promote_margin={"errors": {"ratio": 2}, "latency": {"absolute": "1%"}},
+    )
+    judge = read(rollout(changes)).judge
+    assert (judge.comparison.tolerance, judge.comparison.absolute) == (1.5, 0.001)
+    assert judge.promotion.beta == 0.01
+    assert judge.promotion.errors == Margin(multiplier=2.0, absolute=0.006)
+    assert judge.promotion.latency == Margin(multiplier=1.5, absolute=0.01)
+
+
+def test_an_unsaid_margin_of_promotion_lies_beyond_what_is_tolerated(
+    read: Read, rollout: Make
+) -> None:
+    assert read(rollout()).judge.promotion.errors == Margin(multiplier=1.25, absolute=0.005)
+    judge = read(rollout(_changed(comparison={"tolerance": 3}))).judge
+    assert judge.promotion.errors == Margin(multiplier=3.0, absolute=0.005)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"beta": "60%"}, "beta"),
+        ({"promote_margin": {"errors": {"ratio": 1.1}}}, "promote_margin.errors"),
+        ({"promote_margin": {"errors": {"absolute": "0%"}}}, "promote_margin.errors"),
+        ({"promote_margin": {"latency": {"ratio": 11}}}, "promote_margin.latency"),
+        ({"promote_margin": {"saturation": {"ratio": 2}}}, "promote_margin.saturation"),
+        ({"comparison": {"absolute": "100%"}}, "comparison.absolute"),
+        ({"comparison": {"absolute": "1%", "unit": "pods"}}, "comparison.absolute"),
+    ],
+)
+def test_a_margin_that_makes_no_sense_is_refused_with_its_place(
+    read: Read, rollout: Make, fields: dict[str, Any], path: str
+) -> None:
+    with pytest.raises(SpecError) as refused:
+        read(rollout(_changed(**fields)))
+    assert refused.value.path == f"spec.analysis.{path}"
 
 
 def test_pods_may_be_compared_instead_of_requests(read: Read, rollout: Make) -> None:
