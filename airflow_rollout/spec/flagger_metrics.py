@@ -51,7 +51,7 @@ def read_metrics(analysis: Field, variables: Variables, context: Context) -> tup
         if metric is not None:
             metrics.append(metric)
     _check_modes(modes, names, context)
-    return share_budget([(metric, 1.0, modes.get(metric.name, Mode.ACT)) for metric in metrics])
+    return share_budget([(metric, None, modes.get(metric.name, Mode.ACT)) for metric in metrics])
 
 
 def _items(analysis: Field) -> list[Field]:

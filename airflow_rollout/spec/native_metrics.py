@@ -70,7 +70,7 @@ def read_metrics(
     :param args: what `{{ args.x }}` stands for in queries.
     """
     modes = dict(context.bindings.metric_modes)
-    entries: list[tuple[Metric, float, Mode]] = []
+    entries: list[tuple[Metric, float | None, Mode]] = []
     asked: dict[tuple[object, ...], str] = {}
     for item in place.items():
         fields = item.entries(_FIELDS)
@@ -232,9 +232,9 @@ def _need_comparison(item: Field, compare: bool, limit: str) -> None:
         raise item.error("asks nothing", allowed=f"{limit}, or compare: stable")
 
 
-def _weight(place: Field | None) -> float:
+def _weight(place: Field | None) -> float | None:
     if place is None:
-        return 1.0
+        return None
     value = place.number()
     if not 0.01 <= value <= 100:
         raise place.error("is out of range", found=value, allowed="0.01 to 100")

@@ -198,3 +198,17 @@ def test_pods_may_be_compared_instead_of_requests(read: Read, rollout: Make) -> 
     with pytest.raises(SpecError) as refused:
         read(rollout(_changed(comparison={"unit": "hosts"})))
     assert refused.value.path == "spec.analysis.comparison.unit"
+
+
+def test_errors_weigh_as_much_as_all_others_unless_told(read: Read, rollout: Make) -> None:
+    metrics = [
+        {"name": "http_500_rate", "max": "1%"},
+        {"name": "p99_latency", "max": "400ms"},
+        {"name": "p50_latency", "max": "50ms"},
+        {"name": "pods", "query": "up", "max": 5},
+    ]
+    judge = read(rollout(_changed(metrics=metrics))).judge
+    assert [metric.weight for metric in judge.metrics] == [0.5, 0.25, 0.25, 0.0]
+    metrics[0]["weight"] = 1
+    judge = read(rollout(_changed(metrics=metrics))).judge
+    assert [metric.weight for metric in judge.metrics] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
