@@ -21,6 +21,7 @@ from contract_server import ContractServer, Hosting
 from failing_rollouts import (
     HOLD_SECONDS,
     PARTS,
+    REQUESTS,
     Part,
     serve,
     spec_of,
@@ -43,8 +44,8 @@ from airflow_rollout.wire import HttpResponse
 
 __all__ = ["Story", "stories"]
 
-# Below what a gate takes for its process having been stopped.
-_LAP_SECONDS = 9.0
+# Below what a gate takes for its process having been stopped, with what is added to it.
+_LAP_SECONDS = 7.0
 
 # How often a gate saves what it says, in its own time, which moves on by so much at least.
 _SAY_SECONDS = 0.5
@@ -95,6 +96,12 @@ class _Gate:
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Tell whether its questions arrive: nobody refuses them, and nobody has it wait."""
+        fault = self.part.fault
+        return fault is None or not (fault.refuses or "left alone" in fault.words)
 
     @property
     def judged_at(self) -> float:
@@ -179,9 +186,9 @@ class _Play:
         """Let all gates measure, break their sources, and go on until all have ended."""
         await asyncio.gather(*(self._begin(name, one) for name, one in self._gates.items()))
         try:
-            await self._pass_until(_has_passed, _LAP_SECONDS)
+            await self._pass_until(_has_passed)
             self._break()
-            await self._pass_until(_says_so, _SAY_SECONDS)
+            await self._pass_until(_says_so)
             await self._pass(HOLD_SECONDS)
             self._mend()
             await self._pass(max(one.deadline_seconds for one in self._gates.values()))
@@ -226,33 +233,35 @@ class _Play:
             if one.part.mends:
                 one.source.mend()
 
-    async def _pass_until(self, done: Callable[[_Gate], bool], seconds: float) -> None:
-        """Let time pass, so much at once, until something is true of every gate."""
+    async def _pass_until(self, done: Callable[[_Gate], bool]) -> None:
+        """Let time pass until something is true of every gate; no hold may end before."""
         while not all(map(done, self._gates.values())):
-            assert self._world.now + seconds < WRITTEN + HOLD_SECONDS, self._stands(done)
-            await self._lap(seconds)
+            assert self._world.now + _LAP_SECONDS < WRITTEN + HOLD_SECONDS, self._stands(done)
+            await self._lap(lambda one: one.can_be_asked)
 
     async def _pass(self, seconds: float) -> None:
         """Let time pass until so many seconds after the write, and a little more."""
-        while self._world.now <= WRITTEN + seconds and self._any_runs():
-            await self._lap(_LAP_SECONDS)
+        while self._world.now <= WRITTEN + seconds and any(
+            one.runs for one in self._gates.values()
+        ):
+            # Counted checks need an answer since the last one.
+            await self._lap(lambda one: one.part.semantics != "native")
 
-    def _any_runs(self) -> bool:
-        return any(one.runs for one in self._gates.values())
+    async def _lap(self, asks: Callable[[_Gate], bool]) -> None:
+        """Move the time on until every gate has said what it judges now.
 
-    async def _lap(self, seconds: float) -> None:
-        """Move the time on until every gate has asked its source and said what it judges now."""
-        self._world.now += seconds
+        :param asks: for whom to wait until it has read its source anew.
+        """
+        self._world.now += _LAP_SECONDS
         due, asked = self._world.now, {name: one.source.asked for name, one in self._gates.items()}
-
-        def has_looked(one: _Gate) -> bool:
-            # Counted checks need an answer since the last one: the third request shows that the
-            # first two, one for each question, have been answered.
-            is_asked = one.source.asked >= asked[one.name] + 3 or one.part.semantics == "native"
-            return not one.runs or (is_asked and one.judged_at >= due)
-
-        await self._all_say()
-        while not all(map(has_looked, self._gates.values())):
+        await self._wait(
+            lambda one: (
+                not one.runs
+                or not asks(one)
+                or one.source.asked - asked[one.name] > 2 * REQUESTS[self._system]
+            )
+        )
+        while not all(not one.runs or one.judged_at >= due for one in self._gates.values()):
             self._world.now += _SAY_SECONDS
             await self._all_say()
 

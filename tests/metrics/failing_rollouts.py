@@ -20,9 +20,9 @@ from airflow_rollout.spec.loader import load_spec
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.wire import HttpRequest, HttpResponse
 
-__all__ = ["HOLD_SECONDS", "PARTS", "Part", "serve", "spec_of"]
+__all__ = ["HOLD_SECONDS", "PARTS", "REQUESTS", "Part", "serve", "spec_of"]
 
-HOLD_SECONDS = 30.0
+HOLD_SECONDS = 60.0
 INTERVAL_SECONDS = 10.0
 FAILURE_LIMIT = 2
 
@@ -32,6 +32,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "prometheus": {},
     "scrape": {},
 }
+
+# How many requests one reading of all questions takes at most, the query of one's own included.
+REQUESTS = {"datadog": 3, "newrelic": 3, "prometheus": 5, "scrape": 1}
 
 _TWO_QUESTIONS = [
     {"name": "http_5xx_rate", "max": "1%"},
@@ -52,7 +55,7 @@ class Part:
     fault: Fault | None
     semantics: str = "native"
     mends: bool = False
-    every: str = "500ms"
+    every: str = "300ms"
     timeout: float = 30.0
 
 
@@ -61,7 +64,7 @@ def _parts(faults: dict[str, Fault | str]) -> dict[str, Part]:
     found = {name: Part(fault=fault) for name, fault in known.items()}
     found[SLOW] = Part(fault=known[SLOW], timeout=1.0)
     # Tens of megabytes an answer: asked rarely, so that the other gates get their turn.
-    found[HUGE] = Part(fault=known[HUGE], every="2s")
+    found[HUGE] = Part(fault=known[HUGE], every="1s")
     for name in ("an answer without series or rows", "status 403", "status 503"):
         for semantics in ("flagger", "argo"):
             found[f"{name}, {semantics}"] = Part(fault=known[name], semantics=semantics)

@@ -60,7 +60,7 @@ def test_a_gate_holds_and_says_why_and_rolls_back_at_its_deadline(
     assert all(re.search(fault.words, reason) for reason in held), held
     end = story.end.judgement
     assert end.verdict in (Verdict.NO_DATA, Verdict.ERROR)
-    assert "no check passed within 70 s" in end.reason
+    assert "no check passed within 100 s" in end.reason
     assert re.search(fault.words, end.reason)
     assert end.evidence < end.limit, "silence is no evidence against a version"
     assert end.failed_checks == 0
@@ -97,7 +97,6 @@ def test_the_same_gate_passes_when_nothing_fails(played: Played, system: str) ->
     story = played(system, "nothing")
     assert story.events == ["TaskSuccessEvent"], story.end.judgement.reason
     assert story.end.judgement.verdict is Verdict.PASS
-    assert story.held() == []
     assert story.split is not None
     assert (story.split.weight, story.split.state, story.live) == (20, ReleaseState.OPEN, 20)
 
