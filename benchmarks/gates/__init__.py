@@ -1,5 +1,5 @@
-"""A thousand gates on one real triggerer process, sharing a few questions to one source.
+"""A thousand gates on one real trigger runner, sharing a few questions to one source.
 
-`part` starts and reads, `host` is everything around the triggerer (its supervisor, the metric
-system, the router's API, the versions), `child` is the triggerer itself.
+`part` starts a process and reads what it has seen; `child` is that process, `stage` the releases,
+`host` everything that gates and runner talk to, `clock` the time they live in.
 """

@@ -1,45 +1,92 @@
-"""Airflow's own trigger runner, in a process of its own, that watches its event loop.
+"""Gates on Airflow's own trigger runner, on a clock of processor time, in a process of their own.
 
-Run with the socket of its supervisor as standard input and a file for what was seen.
+    python child.py GATES INTERVALS FILE
+
+The file gets what was seen, as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import psutil
 from airflow.jobs.triggerer_job_runner import TriggerRunner
+from cryptography.fernet import Fernet
+
+from benchmarks.gates.clock import run_on_processor_time
+from benchmarks.gates.host import Server, Supervisor
+from benchmarks.gates.stage import EVERY_SECONDS, WEIGHT, connections, workload
 
 # Far below what is promised, and rare enough to cost nothing.
 _LOOK_SECONDS = 0.02
+# The first look of each gate is its own; after two intervals all ask together.
+_SETTLING_SECONDS = 2 * EVERY_SECONDS
+_STDIN = 0
 
 
-class WatchedRunner(TriggerRunner):
-    """Run triggers as Airflow does and note how late the event loop is."""
+async def main(gates: int, intervals: int, home: Path) -> dict[str, Any]:
+    """Run the gates and return what was seen, times in seconds of the clock."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
+    server = Server(weight=WEIGHT)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=4096)
+    base = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    fernet = Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"].encode())
+    triggers = [await workload(number, base, home, fernet) for number in range(gates)]
+    supervisor = Supervisor(triggers, connections(base, home))
+    ours, theirs = socket.socketpair()
+    # There the runner looks for its supervisor.
+    os.dup2(theirs.fileno(), _STDIN)
+    # Kept: a task that nobody holds may be collected.
+    tasks = [asyncio.create_task(supervisor.serve(ours)), asyncio.create_task(_run())]
+    began_all = asyncio.create_task(supervisor.all_began(gates))
+    await asyncio.wait([began_all, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    if not began_all.done():
+        raise RuntimeError(f"the runner ended with {len(supervisor.gates)} of {gates} gates")
+    await asyncio.sleep(_SETTLING_SECONDS)
+    before = (server.probes, Counter(supervisor.said), time.process_time())
+    began = time.monotonic()
+    looks, megabytes = await _watch(intervals * EVERY_SECONDS)
+    return {
+        "began": began,
+        "seconds": time.monotonic() - began,
+        "looks": looks,
+        "megabytes": megabytes,
+        "asked": [one for one in server.asked if one[0] >= began],
+        "probes": server.probes - before[0],
+        "said": dict(supervisor.said - before[1]),
+        "processor_seconds": time.process_time() - before[2],
+        "ended": len(supervisor.ended) + sum(task.done() for task in tasks),
+    }
 
-    def __init__(self, seen: Path) -> None:
-        super().__init__()
-        self._seen = seen
 
-    async def arun(self) -> None:
-        watching = asyncio.create_task(self._watch())
-        try:
-            await super().arun()
-        finally:
-            watching.cancel()
+async def _run() -> None:
+    await TriggerRunner().arun()
 
-    async def _watch(self) -> None:
-        """Write time, lateness and processor time so far, a line a look."""
-        with self._seen.open("w", buffering=1) as file:
-            while True:
-                began = time.monotonic()
-                await asyncio.sleep(_LOOK_SECONDS)
-                late = time.monotonic() - began - _LOOK_SECONDS
-                file.write(json.dumps([began, late, time.process_time()]) + "\n")
+
+async def _watch(seconds: float) -> tuple[list[float], list[float]]:
+    """Return how late the event loop was at each look, and the process's memory by the second."""
+    process, end = psutil.Process(), time.monotonic() + seconds
+    looks: list[float] = []
+    megabytes: list[float] = []
+    while (began := time.monotonic()) < end:
+        if len(megabytes) < seconds - (end - began):
+            megabytes.append(process.memory_info().rss / 2**20)
+        await asyncio.sleep(_LOOK_SECONDS)
+        looks.append(time.monotonic() - began - _LOOK_SECONDS)
+    return looks, megabytes
 
 
 if __name__ == "__main__":
-    WatchedRunner(Path(sys.argv[1])).run()
+    file = Path(sys.argv[3])
+    found = run_on_processor_time(main(int(sys.argv[1]), int(sys.argv[2]), file.parent))
+    file.write_text(json.dumps(found))
+    # What still runs has been measured: nothing is left to clean up.
+    os._exit(0)

@@ -77,6 +77,8 @@ class Supervisor:
         self.said: Counter[str] = Counter()
         self.ended: list[int] = []
         self.gates: set[str] = set()
+        self._awaited = 0
+        self._began = asyncio.Event()
 
     async def serve(self, ours: socket.socket) -> None:
         """Answer the runner until it closes its side."""
@@ -89,6 +91,12 @@ class Supervisor:
                 writer.write(_frame(number, self._answer(body)))
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+
+    async def all_began(self, count: int) -> None:
+        """Return when that many gates have saved something."""
+        self._awaited = count
+        if len(self.gates) < count:
+            await self._began.wait()
 
     def _answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
         kind = message["type"]
@@ -103,6 +111,8 @@ class Supervisor:
             return {"type": "XComResult", "key": message["key"], "value": None}
         if kind == "SetXCom":
             self.gates.add(message["run_id"])
+            if len(self.gates) == self._awaited:
+                self._began.set()
         return None
 
 

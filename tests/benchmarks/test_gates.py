@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from typing import Any
 
 import msgspec
-import pytest
 
+from benchmarks.gates.clock import run_on_processor_time
 from benchmarks.gates.host import Server, Supervisor
-from benchmarks.gates.part import EVERY_SECONDS, Seen, report_of
+from benchmarks.gates.part import report_of
+from benchmarks.gates.stage import EVERY_SECONDS
 
 
-def seen(**fields: Any) -> Seen:
-    began = 1000.0
-    looks = [(began + 0.1 * index, 0.001, 0.02 * index) for index in range(300)]
+def seen(**fields: Any) -> dict[str, Any]:
     usual = {
-        "began": began, "ended": began + 2 * EVERY_SECONDS, "looks": looks, "megabytes": [200.0],
-        "asked": [(began + at, f"q{at}") for at in (1.0, 2.0, 16.0)],
+        "began": 1000.0, "seconds": 2 * EVERY_SECONDS, "looks": [0.001] * 99 + [0.4],
+        "megabytes": [200.0], "asked": [[1000.0 + at, f"q{at}"] for at in (1.0, 2.0, 16.0)],
+        "probes": 60, "said": {}, "processor_seconds": 6.0, "ended": 0,
     }  # fmt: skip
-    return Seen(**{**usual, **fields})
+    return {**usual, **fields}
 
 
-def figures(found: Seen, gates: int = 1000) -> dict[str, Any]:
+def figures(found: dict[str, Any], gates: int = 1000) -> dict[str, Any]:
     return {figure.name: figure for figure in report_of(found, gates, 2).figures}
 
 
@@ -35,15 +36,20 @@ def test_requests_are_counted_by_interval() -> None:
 
 
 def test_one_request_too_many_is_a_promise_not_kept() -> None:
-    asked = [(1001.0 + 0.1 * index, "q") for index in range(51)]
+    asked = [[1001.0 + 0.1 * index, "q"] for index in range(51)]
     assert not figures(seen(asked=asked))["requests an interval, 50 different questions"].met
 
 
 def test_lag_and_processor_time_are_those_of_the_measured_time() -> None:
-    before = [(900.0 + index, 9.0, 0.0) for index in range(50)]
-    found = figures(seen(looks=[*before, *seen().looks]))
+    found = figures(seen())
     assert found["the event loop's lag, 99 % of looks"].values == (0.001,)
-    assert found["processor time a second"].values[0] == pytest.approx(0.2)
+    assert found["processor time a second"].values == (0.2,)
+
+
+def test_a_gate_that_ended_and_a_question_that_nobody_asked_are_faults() -> None:
+    assert report_of(seen(ended=2), 1000, 2).faults == (
+        "2 gates have ended", "3 different questions were asked, not 50",
+    )  # fmt: skip
 
 
 def test_without_a_look_no_promise_is_kept() -> None:
@@ -106,3 +112,22 @@ def test_the_server_counts_queries_and_answers_as_prometheus_and_traefik_do() ->
     assert well == b"well"
     assert [text for _, text in server.asked] == ["up"]
     assert server.probes == 1
+
+
+def test_a_clock_of_processor_time_skips_what_is_waited_for_and_nothing_else() -> None:
+    async def test() -> tuple[float, float, float]:
+        began, real = time.monotonic(), time.perf_counter()
+        await asyncio.sleep(500)
+        waited = time.monotonic() - began
+        await asyncio.to_thread(time.process_time)
+        before = time.process_time()
+        while time.process_time() < before + 0.05:
+            pass
+        return waited, time.monotonic() - began - waited, time.perf_counter() - real
+
+    monotonic = time.monotonic
+    waited, computed, real = run_on_processor_time(test())
+    assert 500 <= waited < 501
+    assert computed >= 0.05
+    assert real < waited, "it was not waited for"
+    assert time.monotonic is monotonic
