@@ -38,6 +38,9 @@ __all__ = ["add_parser", "run"]
 _DONE = 0
 _DAY_SECONDS = 86_400.0
 _RELEASES = 100
+# The first shows where counters stand, the others what came; fewer are no history, however slow
+# the source is.
+_FEWEST_LOOKS = 3
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -138,8 +141,9 @@ async def _of_source(spec: RolloutSpec, args: argparse.Namespace) -> History:
             return await read_history(
                 lambda window: systems.read_metrics(metrics, window), seconds=args.history, now=now
             )
-        collector = Collector()
-        while time.time() < now + args.watch:
+        collector, looks = Collector(), 0
+        while looks < _FEWEST_LOOKS or time.time() < now + args.watch:
+            looks += 1
             window = Window(start=now, end=time.time())
             for name, reading in (await systems.read_metrics(metrics, window)).items():
                 collector.take(name, reading)
