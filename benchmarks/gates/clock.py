@@ -62,11 +62,13 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run_on_processor_time(work: Coroutine[Any, Any, Result]) -> Result:
-    """Return what a coroutine returns; `time.monotonic` is the loop's time meanwhile."""
+    """Return what a coroutine returns; both clocks of `time` are the loop's meanwhile."""
     loop = _Loop()
-    monotonic = time.monotonic
-    time.monotonic = loop.time
+    monotonic, wall = time.monotonic, time.time
+    # Gates read both: apart from each other they would show every gate another time.
+    ahead = wall() - loop.time()
+    time.monotonic, time.time = loop.time, lambda: ahead + loop.time()
     try:
         return loop.run_until_complete(work)
     finally:
-        time.monotonic = monotonic
+        time.monotonic, time.time = monotonic, wall
