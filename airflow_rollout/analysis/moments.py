@@ -14,8 +14,8 @@ __all__ = ["log_mgf", "log_mgfs"]
 # A term this much smaller than the largest cannot change the sum of a few hundred terms.
 _NEGLIGIBLE = 1e-17
 
-# So many terms are summed as they are: 64 of them, each a thousand times the one before, still are
-# numbers.
+# So many terms are summed as they are. Of huge arms even these can be too large for a number; the
+# sum then is infinite, and each ratio is walked by itself.
 _FEW_TERMS = 64
 
 
@@ -38,7 +38,7 @@ def _of_few_terms(canary: int, stable: int, bad: int, ratios: Sequence[float]) -
     for k in range(low, high):
         term *= (canary - k) * (bad - k) / ((k + 1) * (rest + k + 1))
         terms.append(term)
-    whole = math.fsum(terms)
+    whole = sum(terms)
     terms.reverse()
     found = []
     for ratio in ratios:
