@@ -20,7 +20,7 @@ from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.demo.processes import Processes
 
-__all__ = ["ACTS", "pair"]
+__all__ = ["ACTS", "LAST_ACT", "pair"]
 
 _PATIENCE_SECONDS = 60.0
 
@@ -226,6 +226,8 @@ def second_triggerer(lab: Lab) -> Iterator[None]:
 
 Act = Callable[[Stage], dict[str, Any]]
 
+LAST_ACT = "triggerer-never-back"
+
 # In this order: the one that ends with a triggerer that is away for minutes is the last.
 ACTS: dict[str, Act] = {
     "triggerer-killed": triggerer_killed,
@@ -234,5 +236,5 @@ ACTS: dict[str, Act] = {
     "router-killed": router_killed,
     "clock-jumps": clock_jumps,
     "triggerer-stopped": triggerer_stopped,
-    "triggerer-never-back": triggerer_never_back,
+    LAST_ACT: triggerer_never_back,
 }
