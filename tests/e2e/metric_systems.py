@@ -85,6 +85,7 @@ class TraefikCounts:
         self._url = url
         self._times: list[float] = []
         self._samples: list[dict[str, Counts]] = []
+        self._page: dict[str, Counts] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -111,9 +112,22 @@ class TraefikCounts:
                 page = httpx.get(self._url, timeout=5.0, trust_env=False)
             except httpx.HTTPError:
                 continue
-            self._samples.append(_counts(page.text))
+            self._samples.append(self._grown(_counts(page.text)))
             # Last: whoever reads meanwhile must find a sample for every time.
             self._times.append(at)
+
+    def _grown(self, page: dict[str, Counts]) -> dict[str, Counts]:
+        """Return the totals with what a page adds.
+
+        Traefik forgets an arm that it no longer sends anything to, and counts anew the next time.
+        """
+        totals = dict(self._samples[-1]) if self._samples else {}
+        for arm, counts in page.items():
+            before = self._page.get(arm, Counts())
+            new = counts.since(before) if counts.requests >= before.requests else counts
+            totals[arm] = totals.get(arm, Counts()).plus(new)
+        self._page = page
+        return totals
 
 
 def _counts(page: str) -> dict[str, Counts]:

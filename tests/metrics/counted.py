@@ -25,6 +25,15 @@ class Counts:
         """Return how many took longer."""
         return self.requests - self.within.get(edge, self.requests)
 
+    def plus(self, more: Counts) -> Counts:
+        """Return both counts in one."""
+        edges = {**self.within, **more.within}
+        return Counts(
+            requests=self.requests + more.requests,
+            errors=self.errors + more.errors,
+            within={edge: self.within.get(edge, 0) + more.within.get(edge, 0) for edge in edges},
+        )
+
     def since(self, earlier: Counts) -> Counts:
         """Return what was added to an earlier count."""
         return Counts(
