@@ -23,7 +23,8 @@ class Counts:
 
     def slower(self, edge: float) -> int:
         """Return how many took longer."""
-        return self.requests - self.within.get(edge, self.requests)
+        # A router writes its page while it counts: it may show a latency before its request.
+        return max(0, self.requests - self.within.get(edge, self.requests))
 
     def plus(self, more: Counts) -> Counts:
         """Return both counts in one."""
