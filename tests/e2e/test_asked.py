@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -20,9 +20,14 @@ pytestmark = pytest.mark.e2e
 
 Played = dict[str, Any]
 
-by_system = pytest.mark.parametrize(
-    "system", [pytest.param(one, marks=pytest.mark.scene(f"{PREFIX}{one}")) for one in SYSTEMS]
-)
+
+def _by(systems: Iterable[str]) -> pytest.MarkDecorator:
+    marked = [pytest.param(one, marks=pytest.mark.scene(f"{PREFIX}{one}")) for one in systems]
+    return pytest.mark.parametrize("system", marked)
+
+
+by_system = _by(SYSTEMS)
+by_failing_system = _by(FAILS_WITH)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +56,7 @@ def test_good_version_is_promoted_by_both_questions(system: str, played: Played)
         assert found == {"http_5xx_rate": Verdict.PASS, "p99_latency": Verdict.PASS}
 
 
-@by_system
+@by_failing_system
 def test_good_version_is_rolled_back_when_its_source_fails_in_mid_gate(
     system: str, played: Played
 ) -> None:
@@ -66,7 +71,7 @@ def test_good_version_is_rolled_back_when_its_source_fails_in_mid_gate(
     assert end.judgement.evidence < end.judgement.limit
 
 
-@by_system
+@by_failing_system
 def test_gate_holds_and_says_how_its_source_fails(system: str, played: Played) -> None:
     assert list(played["said"]) == list(FAILS_WITH[system])
     for said in played["said"].values():

@@ -94,7 +94,8 @@ for provider, options in _ASKED.items():
         "provider_options": options,
     }
     rollout_dag("asked.yaml", dag_id=f"asked-{provider}", **asked)
-    rollout_dag("asked_held.yaml", dag_id=f"asked-{provider}-held", **asked)
+    if provider in ("datadog", "scrape"):
+        rollout_dag("asked_held.yaml", dag_id=f"asked-{provider}-held", **asked)
 
 NOWHERE = {**SAID, "router_conn_id": "nowhere"}
 rollout_dag("scene.yaml", dag_id="no-connection", router_service="no-connection", **NOWHERE)
