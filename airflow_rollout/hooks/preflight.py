@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airflow_rollout.analysis.checks import quantile_of
 from airflow_rollout.analysis.counts import Ledger
 from airflow_rollout.analysis.histogram import quantile
 from airflow_rollout.analysis.parameters import Metric, Question
@@ -138,7 +139,7 @@ def _number(metric: Metric, counts: ArmCounts, ledger: Ledger) -> dict[str, Any]
     if metric.question is Question.ERRORS:
         share = counts.bad[0] / counts.requests
         return {"value": share, "text": f"{100 * share:.3g} % ({counts.bad[0]} of {behind})"}
-    level = metric.quantile or 0.99
+    level = quantile_of(metric)
     seconds = quantile(ledger.boundaries or (), counts, level)
     shown = "unknown" if seconds is None else f"{1000 * seconds:.3g} ms"
     return {"value": seconds, "text": f"P{100 * level:g} {shown} ({behind})"}
