@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from contract import Case
 from metric_systems import PREFIX, system_of
 from scene import BROKEN, Scene
-from source_faults import SLOW, SOURCE_FAULTS, SYSTEMS
+from source_faults import SOURCE_FAULTS
 
-__all__ = ["ASKED", "FAILS_WITH"]
+__all__ = ["ASKED", "SYSTEMS"]
 
-# How the system fails in mid-gate, one after the other.
-FAILS_WITH: dict[str, tuple[str, ...]] = {
-    "datadog": (Case.EMPTY.value, "status 503", "status 429 and how long to wait"),
-    "scrape": (SLOW, "malformed", "an answer that is cut off"),
-}
+SYSTEMS = ("datadog", "newrelic", "prometheus", "scrape")
 
 
 def _asked(system: str) -> Callable[[Scene], dict[str, Any]]:
@@ -30,7 +25,7 @@ def _asked(system: str) -> Callable[[Scene], dict[str, Any]]:
         scene.given_version("v4")
         good = scene.release("v4")
         played = {"errors": errors, "slow": slow, "good": good}
-        return {**played, **(_fails(system, scene) if system in FAILS_WITH else {})}
+        return {**played, **(_fails(system, scene) if system in SOURCE_FAULTS else {})}
 
     return play
 
@@ -42,8 +37,7 @@ def _fails(system: str, scene: Scene) -> dict[str, Any]:
     held.wait_for_good(run)
     said = {}
     try:
-        for name in FAILS_WITH[system]:
-            fault = SOURCE_FAULTS[system][name]
+        for name, fault in SOURCE_FAULTS[system].items():
             system_of(scene.service).break_with(fault)
             said[name] = held.wait_for_reason(run, fault.words)
         return {"said": said, "failed": held.over(run)}

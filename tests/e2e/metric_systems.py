@@ -23,6 +23,7 @@ from system_access import KEYS, connection
 from vendor_servers import datadog, newrelic
 
 from airflow_rollout.demo.lab import Lab
+from airflow_rollout.demo.part import Part
 from airflow_rollout.wire import HttpRequest, HttpResponse
 
 __all__ = ["PREFIX", "metric_systems", "system_of"]
@@ -75,7 +76,7 @@ def _passed_on(url: str, request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=found.status_code, headers=kinds, body=found.content)
 
 
-class TraefikCounts:
+class TraefikCounts(Part):
     """What Traefik has counted, moment by moment; a context manager.
 
     :param url: its metrics page; until Traefik is up nothing has been counted.
@@ -89,11 +90,10 @@ class TraefikCounts:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> TraefikCounts:
+    def come_up(self) -> None:
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._closing.set()
         self._thread.join()
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from asked import FAILS_WITH
+from asked import SYSTEMS
 from metric_systems import PREFIX
 from outcomes import is_back, is_promoted
 from scene import Released
-from source_faults import SOURCE_FAULTS, SYSTEMS
+from source_faults import SOURCE_FAULTS
 
 from airflow_rollout.analysis.verdict import Verdict
 from airflow_rollout.release import Outcome
@@ -27,7 +27,7 @@ def _by(systems: Iterable[str]) -> pytest.MarkDecorator:
 
 
 by_system = _by(SYSTEMS)
-by_failing_system = _by(FAILS_WITH)
+by_failing_system = _by(SOURCE_FAULTS)
 
 
 @pytest.fixture(autouse=True)
@@ -67,13 +67,14 @@ def test_good_version_is_rolled_back_when_its_source_fails_in_mid_gate(
     assert (end.step_id, end.weight) == ("step_01", 50)
     assert end.judgement.verdict in (Verdict.NO_DATA, Verdict.ERROR)
     assert "no check passed within 43 s" in end.judgement.reason
-    assert re.search(SOURCE_FAULTS[system][FAILS_WITH[system][-1]].words, failed.record.reason)
+    last = list(SOURCE_FAULTS[system].values())[-1]
+    assert re.search(last.words, failed.record.reason)
     assert end.judgement.evidence < end.judgement.limit
 
 
 @by_failing_system
 def test_gate_holds_and_says_how_its_source_fails(system: str, played: Played) -> None:
-    assert list(played["said"]) == list(FAILS_WITH[system])
+    assert list(played["said"]) == list(SOURCE_FAULTS[system])
     for said in played["said"].values():
         assert said.verdict in (Verdict.NO_DATA, Verdict.ERROR), said.reason
         assert not said.ends, said.reason

@@ -7,9 +7,10 @@ import contextlib
 import threading
 from collections.abc import Coroutine
 from enum import StrEnum
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from airflow_rollout.demo.part import Part
 
 __all__ = ["Fault", "Proxy"]
 
@@ -31,7 +32,7 @@ _NONSENSE = b"\x00\xff<<< not what you asked for >>>"
 _GARBAGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(_NONSENSE), _NONSENSE)
 
 
-class Proxy:
+class Proxy(Part):
     """Pass connections on to a target until told otherwise; a context manager.
 
     :param target: URL of the server behind it.
@@ -50,17 +51,13 @@ class Proxy:
         """Return where the proxy listens."""
         return f"http://127.0.0.1:{self._port}"
 
-    def __enter__(self) -> Self:
+    def come_up(self) -> None:
+        """Listen."""
         self._thread.start()
         self._port = self._do(self._listen())
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Cut all connections and end."""
         self._do(self._drop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

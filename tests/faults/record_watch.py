@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from airflow_rollout.demo.part import Part
 from airflow_rollout.release import ReleaseState, TrafficSplit
 from airflow_rollout.traffic.records import decode_record
 
@@ -16,7 +15,7 @@ __all__ = ["RecordWatch"]
 _EVERY_SECONDS = 0.01
 
 
-class RecordWatch:
+class RecordWatch(Part):
     """Read the record again and again; a context manager.
 
     What must not be seen: an epoch that was sealed and then is open, raised or released.
@@ -33,16 +32,12 @@ class RecordWatch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Self:
+    def come_up(self) -> None:
+        """Begin to watch."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Watch no more."""
         self._over.set()
         self._thread.join()
 

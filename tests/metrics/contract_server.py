@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from odd_servers import Odd
 
-from airflow_rollout.demo.ports import free_ports
+from airflow_rollout.demo.part import Part
 from airflow_rollout.wire import HttpRequest, HttpResponse
 
 __all__ = ["ContractServer", "Fault", "Hosting"]
@@ -24,21 +21,19 @@ Answer = Callable[[HttpRequest], HttpResponse]
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What a server does instead of answering well: one of the three.
+    """What a server does instead of answering well: one of the two.
 
     :param words: what a gate has to say of it, a regular expression.
     :param spoil: what becomes of the good answer.
     :param odd: what it does below HTTP.
-    :param refuses: whether nobody listens any more.
     """
 
     words: str
     spoil: Callable[[HttpResponse], HttpResponse] | None = None
     odd: Odd | None = None
-    refuses: bool = False
 
 
-class Hosting:
+class Hosting(Part):
     """Run servers in a thread of their own; a context manager."""
 
     def __init__(self) -> None:
@@ -46,16 +41,12 @@ class Hosting:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._servers: list[ContractServer] = []
 
-    def __enter__(self) -> Self:
+    def come_up(self) -> None:
+        """Start the thread."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the servers and the thread."""
         for server in self._servers:
             self.do(server.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -77,28 +68,20 @@ class Hosting:
 
 
 class ContractServer:
-    """One server; `url` is where it listens, also while it refuses everybody.
-
-    `asked` counts the requests that have reached it.
-    """
+    """One server; `url` is where it listens."""
 
     def __init__(self, answer: Answer, keys: Mapping[str, str], hosting: Hosting) -> None:
         self._answer = answer
         self._keys = keys
         self._hosting = hosting
-        self.asked = 0
         self._fault: Fault | None = None
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
-        # Bound to a port that was chosen before, the socket keeps it while nobody listens.
-        self._port = free_ports(1)[0]
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", self._port))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        assert self._server is not None, "nobody listens"
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def break_with(self, fault: Fault) -> None:
         """Fail like this from now on; connections that are open break."""
@@ -109,24 +92,18 @@ class ContractServer:
         self._hosting.do(self._change(None))
 
     async def listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, sock=self._socket.dup())
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
 
     async def close(self) -> None:
-        await self._deafen()
-        self._socket.close()
+        assert self._server is not None, "nobody listens"
+        self._server.close()
+        await self._cut()
 
     async def _change(self, fault: Fault | None) -> None:
         self._fault = fault
-        await self._deafen()
-        if fault is None or not fault.refuses:
-            await self.listen()
+        await self._cut()
 
-    async def _deafen(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+    async def _cut(self) -> None:
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
@@ -148,7 +125,6 @@ class ContractServer:
 
     async def _answered(self, request: HttpRequest, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; return whether the connection can take another."""
-        self.asked += 1
         fault = self._fault
         if fault is not None and fault.odd is not None:
             fault.odd(writer)

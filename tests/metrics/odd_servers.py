@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-__all__ = ["ODD_SERVERS", "Odd", "endless", "serving"]
+__all__ = ["ODD_SERVERS", "Odd", "serving"]
 
 Odd = Callable[[asyncio.StreamWriter], None]
 
@@ -26,20 +26,15 @@ def _gone(writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-def endless(size: int) -> Odd:
-    """Return what sends so many bytes of nothing."""
-
-    def odd(writer: asyncio.StreamWriter) -> None:
-        writer.write(_HEAD + b"Content-Length: %d\r\n\r\n" % size + b" " * size)
-
-    return odd
+def _endless(writer: asyncio.StreamWriter) -> None:
+    writer.write(_HEAD + b"Content-Length: 4000000\r\n\r\n" + b" " * 4_000_000)
 
 
 ODD_SERVERS: dict[str, Odd] = {
     "no answer in time": _silent,
     "an answer that is cut off": _cut,
     "a connection that is closed at once": _gone,
-    "an answer that is too large": endless(4_000_000),
+    "an answer that is too large": _endless,
 }
 
 
