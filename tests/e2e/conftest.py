@@ -13,9 +13,10 @@ import pytest
 # Metric systems of these tests are those of the tests of their adapters.
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("metrics", "real")]
 
+from dag_files import write_all_dags
 from metric_systems import metric_systems
 from planted import planted_connections
-from scene import DAGS, Scene
+from scene import Scene, stands
 from scenes import SCENES
 from told import receivers
 
@@ -33,7 +34,9 @@ def lab(
 ) -> Iterator[Lab]:
     need_binary("traefik")
     settings = {"rollout": {"live_seconds": 1}, "core": {"parallelism": 8}}
-    lab = Lab(sorted(SCENES), dags=DAGS, settings=settings)
+    dags = tmp_path_factory.mktemp("dags")
+    write_all_dags(dags)
+    lab = Lab(sorted(SCENES), dags=dags, settings=settings)
     home = tmp_path_factory.mktemp("prometheus")
     with receivers() as of_news, metric_systems(lab, home) as of_systems:
         connections = {**of_news, **of_systems, **planted_connections(lab)}
@@ -59,6 +62,8 @@ def stage(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stage]:
         scene = Scene(lab, name)
         try:
             return SCENES[name](scene)
+        except Exception as error:
+            raise AssertionError(f"{type(error).__name__}: {error}; {stands(lab)}") from error
         finally:
             scene.leave()
 

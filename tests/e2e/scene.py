@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
+
+from dag_files import DOCUMENTS
 
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.cli.airflow_api import AirflowApi
-from airflow_rollout.cli.airflow_session import AirflowSession, Login
+from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, Login
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.cli.watch import read_record
+from airflow_rollout.demo.airflow import COMPONENTS
 from airflow_rollout.demo.answers import Answer
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.hooks.connection import static_connections
@@ -29,8 +32,6 @@ from airflow_rollout.release import Arm, Token, TrafficSplit
 from airflow_rollout.spec.bindings import Bindings
 from airflow_rollout.spec.loader import load_spec
 from airflow_rollout.spec.model import RolloutSpec
-
-DAGS = Path(__file__).parent / "dags"
 
 # Half of all requests fail: no seed, load or machine makes that look healthy.
 BROKEN = {"error_rate": 0.5}
@@ -65,16 +66,22 @@ def spec_of(service: str) -> RolloutSpec:
         router_service=service, provider="scrape", provider_conn_id="traefik_metrics",
         every_seconds=1.0,
     )  # fmt: skip
-    return load_spec(DAGS / "scene.yaml", bindings=bindings)
+    return load_spec(DOCUMENTS / "scene.yaml", bindings=bindings)
+
+
+def stands(lab: Lab) -> str:
+    """Say how the lab is, for whoever reads why a scene got stuck in it."""
+    ended = [name for name in COMPONENTS if not lab.airflow.child(name).is_running]
+    try:
+        health: object = lab.airflow.api.health()
+    except ApiUnavailable as error:
+        health = error
+    now = datetime.now(UTC).time()
+    return f"Airflow at {now}: {health}, ended: {ended}, load {os.getloadavg()}"
 
 
 class Scene:
-    """One service, its DAG and its users.
-
-    :cvar document: the rollout of all services, in the DAGs folder.
-    """
-
-    document = "scene.yaml"
+    """One service, its DAG and its users."""
 
     def __init__(self, lab: Lab, name: str, *, dag_id: str | None = None) -> None:
         self.lab = lab
@@ -211,7 +218,7 @@ class Scene:
     def _without_airflow(self, name: str) -> dict[str, Any]:
         command = [
             sys.executable, "-m", "airflow_rollout.cli", name,
-            str(self.lab.airflow.dags / self.document), "--router", "traefik_file",
+            str(self.lab.airflow.dags / f"{self.service}.yaml"), "--router", "traefik_file",
             "--router-conn-id", "traefik_default", "--router-service", self.service,
         ]  # fmt: skip
         connection = self.lab.connections["traefik_default"]
@@ -263,7 +270,9 @@ class Scene:
         end = time.monotonic() + PATIENCE_SECONDS
         while not done():
             if time.monotonic() > end:
-                raise AssertionError(f"{self.service}: no {what}; {self._stands(run)}")
+                raise AssertionError(
+                    f"{self.service}: no {what}; {self._stands(run)}; {stands(self.lab)}"
+                )
             time.sleep(_POLL_SECONDS)
 
     def _stands(self, run: DagRun | None) -> str:

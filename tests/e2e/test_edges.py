@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from scene import Scene
+from scene import PATIENCE_SECONDS, Scene
 
 from airflow_rollout.cli.airflow_session import ApiRefused
 from airflow_rollout.demo.lab import Lab
@@ -96,7 +96,8 @@ def test_missing_connection_is_said_before_any_traffic_moves(lab: Lab) -> None:
     scene = Scene(lab, "no-connection")
     scene.urls["v1"] = "http://127.0.0.1:9"
     run = scene.start("v1")
-    done = scene.api.wait(run.dag_id, run.run_id, timeout_seconds=120)
+    scene.wait_for_task(run, "ensure_safe", "success", "failed", "upstream_failed", "skipped")
+    done = scene.api.wait(run.dag_id, run.run_id, timeout_seconds=PATIENCE_SECONDS)
     assert done.state == "failed"
     events = scene.api.xcom(run.dag_id, run.run_id, "prepare", "events")["events"]
     assert "no connection 'nowhere'" in events[-1]["text"]

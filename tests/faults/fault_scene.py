@@ -32,7 +32,6 @@ class FaultScene(Scene):
 
     def __init__(self, lab: Lab, name: str, *, proxies: Mapping[str, Proxy] | None = None) -> None:
         super().__init__(lab, name)
-        self.document = f"{name}.yaml"
         self.proxies = dict(proxies or {})
         self._latest = 1
 
