@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -126,3 +128,26 @@ def test_a_killed_component_comes_back(lab: AirflowLab) -> None:
     lab.start("triggerer")
     lab.wait_ready()
     assert lab.child("triggerer").pid != before
+
+
+def test_no_commit_waits_for_the_disk(lab: AirflowLab) -> None:
+    """One writer at a time, and each waiting for a slow disk: Airflow's processes end of it."""
+    asked = """
+import asyncio
+from airflow import settings
+from sqlalchemy import text
+settings.initialize()
+with settings.engine.connect() as connection:
+    print("sync", connection.execute(text("PRAGMA synchronous")).scalar())
+async def main():
+    async with settings.async_engine.connect() as connection:
+        print("async", (await connection.execute(text("PRAGMA synchronous"))).scalar())
+    await settings.async_engine.dispose()
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", asked], env=lab.env, capture_output=True, text=True, timeout=120,
+        check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert {"sync 0", "async 0"} <= {*lines}, done.stdout
