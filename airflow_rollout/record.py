@@ -11,6 +11,7 @@ are still there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +21,7 @@ import msgspec
 
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.release import Arm, Outcome, Token
+from airflow_rollout.seen import Outline
 
 __all__ = [
     "SCHEMA",
@@ -34,9 +36,11 @@ __all__ = [
     "StepStart",
     "Stop",
     "assemble",
+    "assemble_all",
     "events_piece",
     "find_end",
     "from_piece",
+    "rollouts_of",
     "schema_fault",
     "stopping_verdict",
     "to_piece",
@@ -59,6 +63,9 @@ class Key(StrEnum):
     EVENTS = "events"
     END = "end"
     RECORD = "record"
+    OUTLINE = "outline"
+    # The beginning of the keys of a gate's series: one for each part of them.
+    SERIES = "series"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +148,8 @@ class GatePiece:
     hold_seconds: float
     judgement: Judgement
     stop: Stop | None = None
+    # Since when the evidence spoke against the canary without a break; None: it does not.
+    bad_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +186,9 @@ class ReleaseRecord:
     ended_at: float | None
     gates: list[GatePiece] = field(default_factory=list)
     timeline: list[Event] = field(default_factory=list)
+    # The task group of the rollout, empty where the DAG is the rollout.
+    group: str = ""
+    outline: Outline | None = None
 
     def to_builtins(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -226,8 +238,34 @@ def schema_fault(data: object) -> str:
     )
 
 
-def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | None:
-    """Make one record of a run's pieces; None while nothing was opened and nothing was said."""
+# The tasks of a rollout; what stands before is its task group.
+_TASK = re.compile(
+    r"(?:(?P<group>.+)\.)?(?:start|prepare|deploy|ready|step_(?:\d+|full)\.(?:promote|gate)"
+    r"|promotion|released|rollback|ensure_safe)"
+)
+
+
+def rollouts_of(pieces: Pieces) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return the pieces of each rollout of a run by its task group, "" where the DAG is it."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for task_id, values in pieces.items():
+        match = _TASK.fullmatch(task_id)
+        group = (match["group"] or "") if match else ""
+        found.setdefault(group, {})[task_id] = values
+    return dict(sorted(found.items()))
+
+
+def assemble_all(pieces: Pieces, *, dag_id: str, run_id: str) -> list[ReleaseRecord]:
+    """Make the record of each rollout of a run; a DAG may hold several task groups of them."""
+    records = (
+        assemble(of_group, dag_id=dag_id, run_id=run_id, group=group)
+        for group, of_group in rollouts_of(pieces).items()
+    )
+    return [record for record in records if record is not None]
+
+
+def assemble(pieces: Pieces, *, dag_id: str, run_id: str, group: str = "") -> ReleaseRecord | None:
+    """Make one record of a rollout's pieces; None while nothing was opened and nothing was said."""
     attempt = _attempt(pieces)
     epoch = attempt.token.epoch if attempt else ""
     # Without an attempt nothing was opened, so no gate can be its own.
@@ -252,6 +290,8 @@ def assemble(pieces: Pieces, *, dag_id: str, run_id: str) -> ReleaseRecord | Non
         ended_at=end.at if end else None,
         gates=gates,
         timeline=timeline,
+        group=group,
+        outline=next((o for o in _all(pieces, Key.OUTLINE, Outline) if o.epoch == epoch), None),
     )
 
 

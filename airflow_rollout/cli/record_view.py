@@ -32,12 +32,16 @@ def outcome_text(outcome: Outcome | None) -> Text:
 def record_view(record: ReleaseRecord) -> RenderableType:
     """Return the record as lines and tables."""
     head = Text.assemble(
-        (record.dag_id, "bold"), f"  {record.run_id}\n",
+        (_name(record), "bold"), f"  {record.run_id}\n",
         f"{record.version or 'nothing opened'} against {record.stable or 'no stable version'}, ",
         f"{record.weight} % of traffic: ", outcome_text(record.outcome),
     )  # fmt: skip
     # Text, not markup: a reason may hold square brackets of a query.
     return Group(head, Text(record.reason), Text(""), _steps(record), Text(""), _timeline(record))
+
+
+def _name(record: ReleaseRecord) -> str:
+    return f"{record.dag_id}.{record.group}" if record.group else record.dag_id
 
 
 def _steps(record: ReleaseRecord) -> RenderableType:

@@ -15,7 +15,7 @@ from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_options import UsageError, add_airflow_options, api_from
 from airflow_rollout.cli.record_view import record_view
 from airflow_rollout.cli.router_access import add_router_options, load_for_router, with_router
-from airflow_rollout.cli.watch import read_record
+from airflow_rollout.cli.watch import read_records
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.watched import who_watches
 from airflow_rollout.release import describe
@@ -31,7 +31,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "status",
         help="show what a release did and why",
         description="Show the latest release of a rollout, or the one of a run: the reason "
-        "first, then steps, numbers and timeline. With --router: show what the router's record "
+        "first, then steps, numbers and timeline; of a DAG with several rollouts all of them (as a "
+        "list with --format json). With --router: show what the router's record "
         "says, without Airflow; ROLLOUT is then the rollout's file. Exit 3 when a release is open "
         "there and nobody watches it any more: `airflow-rollout rollback` puts its traffic back.",
     )
@@ -63,14 +64,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(api: AirflowApi, options: argparse.Namespace) -> int:
     run_id = options.run_id or _latest(api, options.rollout)
-    record = read_record(api, options.rollout, run_id) if run_id else None
-    if record is None:
+    records = read_records(api, options.rollout, run_id) if run_id else []
+    if not records:
         what = f"run {run_id} has not opened one" if run_id else "it never ran"
         print(f"no release of {options.rollout}: {what}", file=sys.stderr)
         return _NOTHING
     if options.format == "json":
-        print(json.dumps(record.to_builtins()))
-    else:
+        found = [record.to_builtins() for record in records]
+        print(json.dumps(found[0] if len(found) == 1 else found))
+        return _SHOWN
+    for record in records:
         Console(highlight=False, soft_wrap=False).print(record_view(record))
     return _SHOWN
 

@@ -11,9 +11,9 @@ from typing import Any
 from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_session import ApiNotFound
 from airflow_rollout.cli.airflow_values import DagRun, TaskInstance
-from airflow_rollout.record import Key, ReleaseRecord, assemble
+from airflow_rollout.record import Key, ReleaseRecord, assemble_all
 
-__all__ = ["Line", "ReleaseWatch", "follow", "read_record"]
+__all__ = ["Line", "ReleaseWatch", "follow", "read_record", "read_records"]
 
 _POLL_SECONDS = 1.0
 # States a person wants to hear of; what tasks do when all goes well they say themselves.
@@ -22,7 +22,7 @@ _TROUBLE = {
     "up_for_retry": "failed and will be tried again",
     "restarting": "was cleared while it ran",
 }
-_READ_KEYS = frozenset(Key) - {Key.CHECKPOINT, Key.RECORD}
+_READ_KEYS = frozenset(Key) - {Key.CHECKPOINT, Key.RECORD, Key.SERIES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,12 @@ class ReleaseWatch:
         self._said: set[tuple[str, str, str]] = set()
         self._tries: dict[str, tuple[str, int]] = {}
         self._run_state = ""
-        self.record: ReleaseRecord | None = None
+        self.records: list[ReleaseRecord] = []
+
+    @property
+    def record(self) -> ReleaseRecord | None:
+        """Return the record of the run's first rollout, None while it has said nothing."""
+        return self.records[0] if self.records else None
 
     def poll(self) -> tuple[DagRun, list[Line]]:
         """Return the run and what is new, oldest first."""
@@ -59,7 +64,7 @@ class ReleaseWatch:
         run = self._api.run(self._dag_id, self._run_id)
         lines = [*self._run_lines(run), *self._task_lines(run)]
         self._read_pieces()
-        self.record = assemble(self._pieces, dag_id=self._dag_id, run_id=self._run_id)
+        self.records = assemble_all(self._pieces, dag_id=self._dag_id, run_id=self._run_id)
         lines += self._record_lines()
         return run, sorted(lines, key=lambda line: line.at)
 
@@ -101,17 +106,17 @@ class ReleaseWatch:
             self._pieces.setdefault(entry.task_id, {})[entry.key] = value
 
     def _record_lines(self) -> list[Line]:
-        if self.record is None:
-            return []
         lines = [
             Line(at=event.at, task=event.task, what="event", text=event.text)
-            for event in self.record.timeline
+            for record in self.records
+            for event in record.timeline
         ]
-        for gate in self.record.gates:
-            judgement = gate.judgement
-            lines.append(
-                Line(at=judgement.at, task=gate.step_id, what="verdict", text=judgement.reason)
-            )
+        for record in self.records:
+            for gate in record.gates:
+                judgement = gate.judgement
+                lines.append(
+                    Line(at=judgement.at, task=gate.step_id, what="verdict", text=judgement.reason)
+                )
         return [line for line in lines if self._say_once(line)]
 
     def _say_once(self, line: Line) -> bool:
@@ -148,8 +153,14 @@ def follow(
         time.sleep(_POLL_SECONDS)
 
 
-def read_record(api: AirflowApi, dag_id: str, run_id: str) -> ReleaseRecord | None:
-    """Return what a release has left behind until now, None while that is nothing."""
+def read_records(api: AirflowApi, dag_id: str, run_id: str) -> list[ReleaseRecord]:
+    """Return what the rollouts of a run have left behind until now."""
     watch = ReleaseWatch(api, dag_id, run_id)
     watch.poll()
-    return watch.record
+    return watch.records
+
+
+def read_record(api: AirflowApi, dag_id: str, run_id: str) -> ReleaseRecord | None:
+    """Return what a run's first rollout has left behind until now, None while that is nothing."""
+    records = read_records(api, dag_id, run_id)
+    return records[0] if records else None

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_rollout.analysis.budget import is_compared
+from airflow_rollout.analysis.parameters import Mode
 from airflow_rollout.errors import (
     PermanentAdapterError,
     ReleaseBusy,
@@ -20,13 +22,14 @@ from airflow_rollout.errors import (
 )
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, open_release
-from airflow_rollout.hooks.preflight import look
+from airflow_rollout.hooks.preflight import Finding, look
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.hooks.watched import who_watches
 from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.operators.causes import task_states
+from airflow_rollout.plan import make_plan
 from airflow_rollout.release import Arm, Token, describe
 from airflow_rollout.spec.durations import parse_duration
 from airflow_rollout.spec.model import OnBusy, RolloutSpec
@@ -87,7 +90,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         try:
             interval, dispersion = self._overrides()
             spec = self.spec.overridden(interval_seconds=interval, dispersion=dispersion)
-            attempt, move, silent = run_async(self._open(context, spec))
+            attempt, move, found = run_async(self._open(context, spec))
             self._end_if_over(context)
         except ReleaseBusy as error:
             self._wait_for_turn(context, error)
@@ -104,11 +107,14 @@ class PrepareReleaseOperator(ReleaseOperator):
             dispersion=dispersion,
         )
         self.push(context, record.Key.ATTEMPT, attempt)
+        self.push(context, record.Key.OUTLINE, _outline(spec, attempt, found))
         self.tell(
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
-        for text in silent:
-            self.tell(context, text, epoch=attempt.token.epoch)
+        for one in found:
+            if not one.ok and attempt.stable is not None:
+                text = f"metric {one.metric}: {one.text}"
+                self.tell(context, text, epoch=attempt.token.epoch)
         return attempt.token.epoch
 
     def _end_if_over(self, context: Context) -> None:
@@ -192,8 +198,8 @@ class PrepareReleaseOperator(ReleaseOperator):
 
     async def _open(
         self, context: Context, spec: RolloutSpec
-    ) -> tuple[record.Attempt, Move, list[str]]:
-        """Return what was opened, how, and which metrics have nothing to say so far."""
+    ) -> tuple[record.Attempt, Move, list[Finding]]:
+        """Return what was opened, how, and what the metrics have to say so far."""
         now = time.time()
         owner = owner_of(context, self.group)
         token = Token(
@@ -205,7 +211,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         )
         canary = Arm(version=str(self.version), target=str(self.target))
         async with open_systems(spec, airflow_connections()) as systems:
-            silent = await _preflight(systems, spec)
+            found = await _preflight(systems, spec)
             try:
                 move = await open_release(
                     systems, service=spec.traffic.service, token=token, canary=canary
@@ -213,7 +219,7 @@ class PrepareReleaseOperator(ReleaseOperator):
             except ReleaseBusy as busy:
                 raise await _with_watcher(systems, busy) from busy
         attempt = record.Attempt(token=token, canary=canary, stable=None, opened_at=now)
-        return attempt, move, silent
+        return attempt, move, found
 
 
 async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
@@ -224,24 +230,52 @@ async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
     return ReleaseBusy(reason, found=busy.found, wanted=busy.wanted)
 
 
-async def _preflight(systems: Systems, spec: RolloutSpec) -> list[str]:
+async def _preflight(systems: Systems, spec: RolloutSpec) -> list[Finding]:
     """Raise the first thing that would stop the release later anyway.
 
-    Return which metrics answer and have nothing of the stable version yet: little traffic is no
-    fault, but a wrong name looks the same, and a step without numbers never passes.
+    Return what the metrics say. One that answers and has nothing of the stable version yet is no
+    fault: it may be little traffic. But a wrong name looks the same, and a step without numbers
+    never passes.
     """
     if Feature.WEIGHTS not in systems.router.features:
         raise PermanentAdapterError("cannot split by weight", system=spec.traffic.router)
-    found = await systems.read_split()
-    silent = []
+    findings = []
     for metric in spec.judge.metrics:
         (one,) = await look(systems, [metric], seconds=_LOOKBACK_SECONDS, pause_seconds=None)
         if one.transient is not None:
             kind = TransientAdapterError if one.transient else PermanentAdapterError
             raise kind(f"metric {one.metric} {one.text}", system=spec.source.provider)
-        if not one.ok and found is not None and found.stable is not None:
-            silent.append(f"metric {one.metric}: {one.text}")
-    return silent
+        findings.append(one)
+    return findings
+
+
+def _outline(spec: RolloutSpec, attempt: record.Attempt, found: Sequence[Finding]) -> Any:
+    # A DAG file that is only parsed does without.
+    from airflow_rollout.seen import Outline, OutlinedMetric
+
+    asked = {one.metric: one.asked for one in found}
+    judge = spec.judge
+    return Outline(
+        epoch=attempt.token.epoch,
+        service=spec.name,
+        namespace=spec.namespace,
+        steps=make_plan(spec).steps,
+        metrics=tuple(
+            OutlinedMetric(
+                name=metric.name,
+                question=metric.question.value,
+                minimum=metric.threshold.minimum if metric.threshold else None,
+                maximum=metric.threshold.maximum if metric.threshold else None,
+                compared=is_compared(metric, judge),
+                observed_only=metric.mode is Mode.OBSERVE,
+                asked=asked.get(metric.name, ()),
+            )
+            for metric in judge.metrics
+        ),
+        min_requests=judge.min_requests,
+        provider=spec.source.provider,
+        observes=judge.mode is Mode.OBSERVE,
+    )
 
 
 def _number(text: str, path: str) -> float | None:

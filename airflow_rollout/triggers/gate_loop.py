@@ -20,9 +20,11 @@ from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.metrics.base import Window
 from airflow_rollout.plan import PlannedStep
 from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
+from airflow_rollout.seen import SeriesPiece
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
 from airflow_rollout.triggers.pace import asked_together, next_moment
+from airflow_rollout.triggers.series import Series
 from airflow_rollout.triggers.stable_watch import StableWatch
 from airflow_rollout.triggers.traffic_watch import (
     LEASE_SECONDS,
@@ -76,6 +78,10 @@ class Notebook(Protocol):
 
     async def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep the judge's state."""
+        ...
+
+    async def save_series(self, number: int, piece: SeriesPiece) -> None:
+        """Keep a part of what was seen."""
         ...
 
     def say(self, text: str) -> None:
@@ -145,6 +151,7 @@ class GateLoop:
         self._fed = False
         self._latest: Judgement | None = None
         self._saved = _Saved()
+        self._series = Series.of(spec, start, clock.now())
         self._asked_together = asked_together(spec)
         self._answered = {metric.name: start.written_at for metric in spec.judge.metrics}
 
@@ -245,6 +252,7 @@ class GateLoop:
             last = self._clock.now()
             if self._fed or self._fault or self._clock.now() >= patience:
                 judgement = self._assess()
+                self._series.note(judgement)
                 if judgement.ends and judgement.verdict is Verdict.PASS:
                     judgement = await self._confirmed(judgement)
                 if judgement.ends:
@@ -304,7 +312,7 @@ class GateLoop:
         if now - self._saved.piece_at >= self._live_seconds:
             self._saved.piece_at = now
             self._notebook.say(judgement.reason)
-            await self._guarded(self._notebook.save_gate(self._piece(judgement)))
+            await self._save_piece(self._piece(judgement))
 
     async def _end(self, judgement: Judgement) -> GatePiece:
         self._notebook.say(judgement.reason)
@@ -317,15 +325,21 @@ class GateLoop:
         stop = await _finished(stopping)
         await asyncio.shield(saving)
         piece = self._piece(judgement, stop)
-        await self._guarded(self._notebook.save_gate(piece))
+        await self._save_piece(piece)
         return piece
 
     async def _save_end(self, piece: GatePiece) -> None:
         await self._guarded(self._notebook.save_checkpoint(self._checkpoint()))
-        await self._guarded(self._notebook.save_gate(piece))
+        await self._save_piece(piece)
 
-    async def _guarded(self, saving: Awaitable[None]) -> None:
-        """Save, but let no trouble of Airflow's hold up or end a gate.
+    async def _save_piece(self, piece: GatePiece) -> None:
+        """Save what the gate says; what it saw only while Airflow takes that at once."""
+        if await self._guarded(self._notebook.save_gate(piece)):
+            for number, part in self._series.unsaved():
+                await self._guarded(self._notebook.save_series(number, part))
+
+    async def _guarded(self, saving: Awaitable[None]) -> bool:
+        """Save and say whether it worked, but let no trouble of Airflow's hold up or end a gate.
 
         A save that takes too long is left running, not cancelled: half a question to Airflow
         would leave its answer for the next one.
@@ -336,6 +350,7 @@ class GateLoop:
             self._notebook.say(f"Airflow took no record within {_SAVE_TIMEOUT_SECONDS:.0f} s")
         elif task.exception() is not None:
             self._notebook.say(f"could not save: {task.exception()!r}")
+        return bool(done) and task.exception() is None
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(
@@ -354,6 +369,7 @@ class GateLoop:
             hold_seconds=self._step.hold_seconds,
             judgement=judgement,
             stop=stop,
+            bad_since=self._series.bad_since,
         )
 
 

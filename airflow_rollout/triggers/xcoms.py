@@ -21,6 +21,7 @@ from airflow_rollout.record import (
     schema_fault,
     to_piece,
 )
+from airflow_rollout.seen import SeriesPiece
 from airflow_rollout.wire import ResultRead, TaskResult
 
 __all__ = ["TaskRef", "XComNotebook", "pull", "read_result"]
@@ -137,6 +138,10 @@ class XComNotebook:
     async def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep the judge's state."""
         await self._push(Key.CHECKPOINT, to_piece(checkpoint))
+
+    async def save_series(self, number: int, piece: SeriesPiece) -> None:
+        """Keep a part of what was seen; a gate that was moved begins parts of its own."""
+        await self._push(f"{Key.SERIES}_{piece.start:.0f}_{number}", to_piece(piece))
 
     async def save_events(self, events: list[Event]) -> None:
         """Keep this task's lines of the timeline."""

@@ -16,6 +16,7 @@ from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.plan import find_step
 from airflow_rollout.record import Attempt, Checkpoint, GatePiece, StepStart
 from airflow_rollout.release import ReleaseState, Token
+from airflow_rollout.seen import SeriesPiece
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.gate_loop import GateLoop
 from airflow_rollout.triggers.traffic_watch import TrafficWatch
@@ -71,6 +72,7 @@ class MemoryNotebook:
 
     pieces: list[GatePiece] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
+    series: dict[int, SeriesPiece] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     fault: Exception | None = None
     hangs: bool = False
@@ -82,6 +84,10 @@ class MemoryNotebook:
     async def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         await self._take()
         self.checkpoints.append(checkpoint)
+
+    async def save_series(self, number: int, piece: SeriesPiece) -> None:
+        await self._take()
+        self.series[number] = piece
 
     def say(self, text: str) -> None:
         self.lines.append(text)
