@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
+from urllib.parse import quote
 
 from airflow_rollout.record import Event, GatePiece, ReleaseRecord
 
@@ -25,29 +27,47 @@ h2 { font-size: 1rem; margin: 1.5rem 0 0; }
 """
 
 
-def render(record: ReleaseRecord) -> str:
-    """Return the page; every value is escaped, whatever a version or a reason holds."""
-    state = record.outcome.value if record.outcome else "running"
-    label = state.replace("_", " ")
-    title = f"{record.dag_id}: {record.version or 'release'} {label}"
-    arms = "no release was opened"
-    if record.version:
-        arms = f"{record.version} ({record.target})"
-        arms += f", stable was {record.stable}" if record.stable else ", the first version"
-    rows = "".join(_gate(gate) for gate in record.gates)
-    lines = "".join(_event(event, record.started_at) for event in record.timeline)
+def render(records: Sequence[ReleaseRecord]) -> str:
+    """Return the page of a run's rollouts; every value is escaped, whatever it holds."""
+    first = records[0]
+    title = f"{first.dag_id}: {first.version or 'release'} {_label(first)}"
+    # Relative: Airflow may stand behind a prefix.
+    tab = f"../../../dags/{quote(first.dag_id, safe='')}/runs/{quote(first.run_id, safe='')}"
+    parts = "".join(_part(record) for record in records)
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{escape(record.dag_id)}</h1><div>{escape(record.run_id)} &middot; {escape(arms)}"
-        "</div>"
-        f"<div class='lead {state}'><b>{escape(label)}</b>{escape(record.reason)}<br>"
+        f"<h1>{escape(first.dag_id)}</h1><div>{escape(first.run_id)} &middot; "
+        f"<a href='{escape(tab)}/plugin/rollout'>charts and actions</a></div>{parts}</body></html>"
+    )
+
+
+def _label(record: ReleaseRecord) -> str:
+    return _state(record).replace("_", " ")
+
+
+def _state(record: ReleaseRecord) -> str:
+    return record.outcome.value if record.outcome else "running"
+
+
+def _part(record: ReleaseRecord) -> str:
+    arms = "no release was opened"
+    if record.version:
+        arms = f"{record.version} ({record.target})"
+        arms += f", stable was {record.stable}" if record.stable else ", the first version"
+    name = f"<h2>{escape(record.group)}</h2>" if record.group else ""
+    rows = "".join(_gate(gate) for gate in record.gates)
+    lines = "".join(_event(event, record.started_at) for event in record.timeline)
+    return (
+        f"{name}<div>{escape(arms)}</div>"
+        f"<div class='lead {_state(record)}'><b>{escape(_label(record))}</b>"
+        f"{escape(record.reason)}<br>"
         f"{record.weight} % of traffic on {escape(record.version or 'the canary')}</div>"
         "<h2>Steps</h2><table><tr><th>step</th><th class='n'>weight</th><th>verdict</th>"
         f"<th class='n'>evidence</th><th>numbers</th></tr>{rows}</table>"
         "<h2>Timeline (UTC)</h2><table><tr><th>time</th><th class='n'>after</th><th>task</th>"
-        f"<th>what happened</th></tr>{lines}</table></body></html>"
+        f"<th>what happened</th></tr>{lines}</table>"
     )
 
 

@@ -17,7 +17,7 @@ from airflow_rollout.ui.record_page import render
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>&lt;"""
 _ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "h1", "h2", "div", "b", "br", "table", "tr",
-    "th", "td",
+    "th", "td", "a",
 }  # fmt: skip
 
 
@@ -37,6 +37,10 @@ def record(text: str = "plain", **changes: object) -> ReleaseRecord:
         gates=[gate], timeline=[Event(at=1001.5, task=text, text=text)],
     )  # fmt: skip
     return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def render_one(one: ReleaseRecord) -> str:
+    return render([one])
 
 
 class Page(HTMLParser):
@@ -62,9 +66,9 @@ class Page(HTMLParser):
 
 
 def test_every_value_is_shown_as_text_whatever_it_holds() -> None:
-    page = Page(render(record(HOSTILE)))
+    page = Page(render_one(record(HOSTILE)))
     assert page.tags <= _ALLOWED
-    assert page.attributes <= {"lang", "charset", "name", "content", "class"}
+    assert page.attributes <= {"lang", "charset", "name", "content", "class", "href"}
     # dag, run, arms (version, target, stable), reason, weight, title, gate, finding, line ...
     assert page.text.count(HOSTILE) >= 12
 
@@ -72,26 +76,26 @@ def test_every_value_is_shown_as_text_whatever_it_holds() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet=st.sampled_from("<>\"'&/=;ab \n"), max_size=40))
 def test_no_text_becomes_markup(text: str) -> None:
-    page = Page(render(record(text)))
+    page = Page(render_one(record(text)))
     assert page.tags <= _ALLOWED
-    assert page.attributes <= {"lang", "charset", "name", "content", "class"}
+    assert page.attributes <= {"lang", "charset", "name", "content", "class", "href"}
 
 
 @pytest.mark.parametrize("outcome", [*Outcome, None])
 def test_each_outcome_has_its_words_and_its_style(outcome: Outcome | None) -> None:
-    html = render(record(outcome=outcome))
+    html = render_one(record(outcome=outcome))
     state = outcome.value if outcome else "running"
     assert f"<div class='lead {state}'><b>{state.replace('_', ' ')}</b>" in html
     assert f".{state}" in html.split("</style>")[0]
 
 
 def test_the_reason_stands_before_steps_and_timeline() -> None:
-    html = render(record(reason="errors 5 %"))
+    html = render_one(record(reason="errors 5 %"))
     assert html.index("errors 5 %") < html.index("<h2>Steps") < html.index("<h2>Timeline")
 
 
 def test_numbers_and_times_are_shown() -> None:
-    text = Page(render(record())).text
+    text = Page(render_one(record())).text
     for words in ("10 %", "FAIL", "123 of 100", "traffic back 0.25 s after the verdict"):
         assert words in text
     assert "1970-01-01 00:16:41" in text
@@ -99,18 +103,18 @@ def test_numbers_and_times_are_shown() -> None:
 
 
 def test_a_way_back_that_failed_is_shown_at_its_step() -> None:
-    assert "not safe by this task: timed out" in Page(render(record("timed out"))).text
+    assert "not safe by this task: timed out" in Page(render_one(record("timed out"))).text
 
 
 def test_a_first_version_has_no_stable_one() -> None:
-    assert "plain (plain), the first version" in Page(render(record(stable=""))).text
+    assert "plain (plain), the first version" in Page(render_one(record(stable=""))).text
 
 
 def test_a_run_that_opened_nothing_says_so() -> None:
     refused = record(
         version="", target="", stable="", started_at=None, gates=[], reason="prepare: refused"
     )  # fmt: skip
-    text = Page(render(refused)).text
+    text = Page(render_one(refused)).text
     assert "no release was opened" in text
     assert "the first version" not in text
     assert "prepare: refused" in text
