@@ -13,7 +13,7 @@ import pytest
 # Metric systems of these tests are those of the tests of their adapters.
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("metrics", "real")]
 
-from dag_files import write_all_dags
+from dag_files import PARSED_WHEN_CHANGED, write_all_dags
 from metric_systems import metric_systems
 from planted import planted_connections
 from scene import Scene, stands
@@ -33,7 +33,11 @@ def lab(
     need_binary: Callable[[str], object], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lab]:
     need_binary("traefik")
-    settings = {"rollout": {"live_seconds": 1}, "core": {"parallelism": 8}}
+    settings = {
+        "rollout": {"live_seconds": 1},
+        "core": {"parallelism": 8},
+        "dag_processor": PARSED_WHEN_CHANGED,
+    }
     dags = tmp_path_factory.mktemp("dags")
     write_all_dags(dags)
     lab = Lab(sorted(SCENES), dags=dags, settings=settings)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dag_files import write_dags
+from dag_files import PARSED_WHEN_CHANGED, write_dags
 from fault_scene import FaultScene
 from proxy import Proxy
 
@@ -38,6 +38,7 @@ _DOCUMENTS = {
 _SETTINGS = {
     "rollout": {"live_seconds": 1},
     "core": {"parallelism": 8},
+    "dag_processor": PARSED_WHEN_CHANGED,
     # How late Airflow may notice that a gate's time is over; the default is 15 s.
     "scheduler": {"scheduler_idle_sleep_time": 0.1, "trigger_timeout_check_interval": 5},
 }

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dag_files import write_dags
+from dag_files import PARSED_WHEN_CHANGED, write_dags
 from fault_lab import Stage
 from postgres import PostgresServer
 
@@ -69,6 +69,7 @@ def postgres_stage(folder: Path, postgres: Path) -> Iterator[PostgresStage]:
         database = stack.enter_context(PostgresServer(postgres))
         settings = {
             "rollout": {"live_seconds": 1},
+            "dag_processor": PARSED_WHEN_CHANGED,
             "database": {"sql_alchemy_conn": database.url},
         }
         lab = stack.enter_context(Lab(_SERVICES, dags=dags, settings=settings))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dag_files import write_dags
+from dag_files import PARSED_WHEN_CHANGED, write_dags
 from fault_scene import FaultScene
 from postgres import PostgresServer
 from scene import Released
@@ -73,6 +73,7 @@ def _settings(database: PostgresServer) -> Settings:
         "rollout": {"live_seconds": 10},
         # More tasks at a time would take the processors from those who judge.
         "core": {"parallelism": 3},
+        "dag_processor": PARSED_WHEN_CHANGED,
         "database": {"sql_alchemy_conn": database.url},
     }
 
