@@ -1,4 +1,4 @@
-"""A real Chromium, steered over its own protocol: what a person does, and everything it complains of.
+"""A real Chromium, steered over its own protocol: what a person does, and what it complains of.
 
 Debian's package is enough; no driver, no further package.
 """
@@ -145,7 +145,8 @@ class Tab:
     def colours(self, *, dark: bool) -> None:
         value = "dark" if dark else "light"
         self.ask(
-            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": value}]
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": value}],
         )
         # Airflow keeps the choice of a user here.
         self.ask(
