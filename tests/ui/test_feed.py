@@ -5,96 +5,32 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.api_fastapi.app import create_auth_manager
-from airflow.api_fastapi.common.db.common import _get_session
-from airflow.api_fastapi.core_api.security import get_user
-from airflow_tables import BEGAN, Tables, gate_piece, series_piece
+from airflow_tables import BEGAN, gate_piece, series_piece
 from asking import ask
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from feed_world import World, feed_world
 from sqlalchemy import event
-from sqlalchemy.orm import Session
 
 from airflow_rollout.analysis.undecided import ASKING
 from airflow_rollout.analysis.verdict import Verdict
 from airflow_rollout.record import to_piece
 from airflow_rollout.release import Outcome
-from airflow_rollout.ui import app as app_module
-from airflow_rollout.ui.app import build_app
 from airflow_rollout.ui.feed import Cursor
 
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>"""
 
 
-@dataclass
-class World:
-    """A user in front of an application over a database."""
-
-    tables: Tables
-    app: FastAPI
-    permitted: set[str] = field(default_factory=set)
-    edit: bool = True
-    audit: bool = True
-
-    def get(self, path: str) -> dict[str, Any]:
-        answer = ask(self.app, path)
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def run(self, since: str = "", run_id: str = "r1") -> dict[str, Any]:
-        return self.get(f"/feed/run/shop/{run_id}?since={since.replace('+', '%2B')}")
-
-    def rollouts(self, since: str = "") -> dict[str, Any]:
-        return self.get(f"/feed/rollouts?since={since}")
-
-    def rows(self) -> dict[str, dict[str, Any]]:
-        return {row["dag_id"]: row for row in self.rollouts()["rollouts"]}
-
-
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world() -> Iterator[World]:
     """Return the world with one open release of `shop`, for a user who may do everything."""
-    create_auth_manager()
-    tables, app = Tables(), build_app()
-    made = World(tables=tables, app=app)
-    manager = SimpleNamespace(
-        get_authorized_dag_ids=lambda **_: made.permitted,
-        is_authorized_dag=lambda *, method, **_: made.edit if method == "PUT" else made.audit,
-    )
-    monkeypatch.setattr(app_module, "get_auth_manager", lambda: manager)
-    monkeypatch.setattr(app_module.DagModel, "get_team_name", lambda dag_id: None)
-    for route in app.routes:
-        for dependency in getattr(route, "dependencies", ()):
-            app.dependency_overrides[dependency.dependency] = lambda: None
-        if isinstance(route, APIRoute):
-            _grant(app, route, made)
-    app.dependency_overrides[get_user] = lambda: SimpleNamespace(name="ann")
-    tables.dag("shop")
-    tables.run("shop", "r1")
-    tables.release("shop", "r1")
-    made.permitted.add("shop")
-    with Session(tables.engine) as session:
-        # A test's changes come from another connection: nothing may be kept between two questions.
-        app.dependency_overrides[_get_session] = lambda: _fresh(session)
+    with feed_world() as made:
+        made.tables.dag("shop")
+        made.tables.run("shop", "r1")
+        made.tables.release("shop", "r1")
+        made.permitted.add("shop")
         yield made
-
-
-def _fresh(session: Session) -> Session:
-    session.rollback()
-    session.expire_all()
-    return session
-
-
-def _grant(app: FastAPI, route: APIRoute, made: World) -> None:
-    for dependant in route.dependant.dependencies:
-        if "permitted" in getattr(dependant.call, "__qualname__", ""):
-            app.dependency_overrides[dependant.call] = lambda: SimpleNamespace(value=made.permitted)
 
 
 # --- one run ---
