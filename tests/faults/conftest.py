@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -16,13 +16,16 @@ sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 
 from alone import SCENES
 from database import ACTS as DATABASE
-from fault_lab import Stage, fault_lab
+from fault_lab import fault_lab
 from fault_scene import FaultScene
+from fifty import FIFTY, fifty
 from outage import ACTS as OUTAGES
 from postgres_lab import PostgresStage, postgres_stage
-from shared import ACTS, LAST_ACT
+from shared import ACTS
 
 Played = dict[str, Any]
+
+Result = TypeVar("Result")
 
 ON_POSTGRES = {**DATABASE, **OUTAGES}
 
@@ -30,7 +33,7 @@ ON_POSTGRES = {**DATABASE, **OUTAGES}
 _measured: dict[str, dict[str, float]] = {}
 
 # Scenes wait far more than they compute, but two cores carry all of their load.
-_AT_ONCE = 6
+_AT_ONCE = 8
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +44,9 @@ def plays(
 ) -> Iterator[dict[str, Future[Played]]]:
     """Play what the chosen tests need: faults of one service side by side, then the others.
 
-    Of what all services of an Airflow share one thing breaks at a time. A second Airflow, on
-    PostgreSQL, begins while the first one only waits in its last act: beside more than that, two
-    cores are too busy for what has to happen within half a second.
+    Of what all services of an Airflow share one thing breaks at a time; there are two Airflows for
+    it, one on SQLite and one on PostgreSQL. Fifty releases have a third one for themselves, while
+    the first one only waits in its last act.
     """
     need_binary("traefik")
     needed = {
@@ -66,19 +69,23 @@ def plays(
         alone = list(plays.values())
         for name, act in ACTS.items():
             if name in needed:
-                plays[name] = on_sqlite.submit(_play_behind, alone, act, stage)
-        if not needed.isdisjoint(ON_POSTGRES):
-            before = [play for name, play in plays.items() if name != LAST_ACT]
+                plays[name] = on_sqlite.submit(_behind, alone, act, stage)
+        chosen = {name: act for name, act in ON_POSTGRES.items() if name in needed}
+        if chosen:
+            opened = ExitStack()
+            stages.callback(opened.close)
+            postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("postgres")
 
             def open_stage() -> PostgresStage:
-                wait(before)
-                folder = tmp_path_factory.mktemp("postgres")
-                return stages.enter_context(postgres_stage(folder, need_binary("postgres")))
+                return opened.enter_context(postgres_stage(folder, postgres))
 
-            opened = on_postgres.submit(open_stage)
-            for name, play in ON_POSTGRES.items():
-                if name in needed:
-                    plays[name] = on_postgres.submit(_play_when, opened, play)
+            there = on_postgres.submit(_behind, alone, open_stage)
+            for name, act in chosen.items():
+                plays[name] = on_postgres.submit(_play_when, there, act)
+            on_postgres.submit(opened.close)
+        if FIFTY in needed:
+            postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("fifty")
+            plays[FIFTY] = on_postgres.submit(_behind, alone, fifty, folder, postgres)
         yield plays
 
 
@@ -93,11 +100,9 @@ def _play_when(opened: Future[PostgresStage], play: Callable[[PostgresStage], Pl
     return play(opened.result())
 
 
-def _play_behind(
-    before: list[Future[Played]], play: Callable[[Stage], Played], stage: Stage
-) -> Played:
+def _behind(before: list[Future[Played]], do: Callable[..., Result], *args: Any) -> Result:
     wait(before)
-    return play(stage)
+    return do(*args)
 
 
 @pytest.fixture
@@ -106,11 +111,6 @@ def played(plays: dict[str, Future[Played]], request: pytest.FixtureRequest) -> 
     mark = request.node.get_closest_marker("scene")
     assert mark is not None, "this test names no scene"
     return plays[mark.args[0]].result()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what stays until the end to the end: other labs end with their files."""
-    items.sort(key=lambda item: "plays" in getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:

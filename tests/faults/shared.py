@@ -20,7 +20,7 @@ from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.demo.processes import Processes
 
-__all__ = ["ACTS", "LAST_ACT", "pair"]
+__all__ = ["ACTS", "pair"]
 
 _PATIENCE_SECONDS = 60.0
 
@@ -226,8 +226,6 @@ def second_triggerer(lab: Lab) -> Iterator[None]:
 
 Act = Callable[[Stage], dict[str, Any]]
 
-LAST_ACT = "triggerer-never-back"
-
 # In this order: the one that ends with a triggerer that is away for minutes is the last.
 ACTS: dict[str, Act] = {
     "triggerer-killed": triggerer_killed,
@@ -236,5 +234,5 @@ ACTS: dict[str, Act] = {
     "router-killed": router_killed,
     "clock-jumps": clock_jumps,
     "triggerer-stopped": triggerer_stopped,
-    LAST_ACT: triggerer_never_back,
+    "triggerer-never-back": triggerer_never_back,
 }
