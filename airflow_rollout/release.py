@@ -264,7 +264,8 @@ def is_expected(found: TrafficSplit | None, *, token: Token, canary: Arm, weight
     if found.state is ReleaseState.SEALED:
         return f"this attempt was stopped: {found.reason}"
     if found.weight != weight:
-        return f"the weight is {found.weight} %, this step put it at {weight} %"
+        text = f"the weight is {found.weight} %, this step put it at {weight} %"
+        return f"{text} ({found.reason})" if found.reason else text
     return ""
 
 

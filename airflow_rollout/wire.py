@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 
@@ -27,6 +27,7 @@ __all__ = [
     "HttpResponse",
     "NoteRead",
     "NoteWrite",
+    "Preflight",
     "Request",
     "Response",
     "ResultRead",
@@ -140,6 +141,15 @@ class TaskResult:
 Request = HttpRequest | FileRead | FileReplace | NoteRead | NoteWrite | ResultRead
 Response = HttpResponse | FileContent | FileReplaced | TaskResult
 Send = Callable[[Request], Awaitable[Response]]
+
+
+@runtime_checkable
+class Preflight(Protocol):
+    """An adapter that can find out before a release what would stop it later."""
+
+    async def preflight(self, send: Send) -> list[str]:
+        """Return what a person should know; raise `PermanentAdapterError` for what stops it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,7 +127,8 @@ class MemoryRouter:
 class MemoryWorkload:
     """Remember what was asked of it; `probe_fault` is what every probe says while it is set.
 
-    `stable_fault` is what probes of the stable version say, and they are not counted.
+    `stable_fault` is what probes of the stable version say, and they are not counted. `waits_for`
+    is what stable still waits for, one after the other, while it is promoted.
     """
 
     probe_fault: str = ""
@@ -137,6 +138,8 @@ class MemoryWorkload:
     deployed: list[Arm] = field(default_factory=list)
     promoted: list[Arm] = field(default_factory=list)
     removed: list[Arm] = field(default_factory=list)
+    retired: list[Arm] = field(default_factory=list)
+    waits_for: list[str] = field(default_factory=list)
 
     async def deploy(self, canary: Arm, send: Send) -> None:
         self.deployed.append(canary)
@@ -148,11 +151,12 @@ class MemoryWorkload:
         detail = self.probe_fault
         return Probe(at=at, ok=not detail, detail=detail, fatal=bool(detail) and self.fatal)
 
-    async def promote(self, canary: Arm, send: Send) -> None:
+    async def promote(self, canary: Arm, send: Send) -> str:
         self.promoted.append(canary)
+        return self.waits_for.pop(0) if self.waits_for else ""
 
-    async def remove(self, canary: Arm, send: Send) -> None:
-        self.removed.append(canary)
+    async def remove(self, canary: Arm, send: Send, *, released: bool) -> None:
+        (self.retired if released else self.removed).append(canary)
 
 
 @dataclass

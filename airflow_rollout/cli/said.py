@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from airflow_rollout.analysis.parameters import Mode, Promote
@@ -66,8 +68,8 @@ def check_adapters(spec: RolloutSpec) -> None:
 
     What nobody has said yet is not checked.
     """
-    checks = (
-        (spec.workload.kind, lambda: make_workload(spec.workload)),
+    checks: tuple[tuple[str, Callable[[], object]], ...] = (
+        (spec.workload.kind, partial(_workload, spec)),
         (spec.traffic.router, lambda: make_router(spec.traffic, namespace=spec.namespace)),
         (spec.source.provider, lambda: make_provider(spec.source)),
     )
@@ -81,6 +83,10 @@ def check_adapters(spec: RolloutSpec) -> None:
                 error.message, file=spec.file, path=error.path, found=error.found,
                 allowed=error.allowed,
             ) from error  # fmt: skip
+
+
+def _workload(spec: RolloutSpec) -> object:
+    return make_workload(spec.workload, namespace=spec.namespace, service=spec.traffic.service)
 
 
 def add_duration(parser: argparse._ActionsContainer, option: str, help_line: str) -> None:

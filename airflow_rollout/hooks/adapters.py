@@ -38,7 +38,9 @@ def make_adapters(spec: RolloutSpec) -> Adapters:
     try:
         adapters = Adapters(
             router=make_router(spec.traffic, namespace=spec.namespace),
-            workload=make_workload(spec.workload),
+            workload=make_workload(
+                spec.workload, namespace=spec.namespace, service=spec.traffic.service
+            ),
             provider=make_provider(spec.source),
         )
         for metric in spec.judge.metrics:

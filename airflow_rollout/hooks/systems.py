@@ -13,24 +13,29 @@ from airflow_rollout.analysis.parameters import Metric, Semantics
 from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading, Value
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.adapters import make_adapters
+from airflow_rollout.hooks.cluster import log_in, open_with
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.credentials import connect_source, fill_in
 from airflow_rollout.hooks.results import Results, seeing
 from airflow_rollout.hooks.sources import SingleFlight, open_source
-from airflow_rollout.hooks.transport import open_send
 from airflow_rollout.metrics.base import KeepsSamples, MetricProvider, MetricQuery, Window
 from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.release import Arm, TrafficSplit
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
 from airflow_rollout.spec.query_template import fill_query
-from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Router
+from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Router, Shaped
 from airflow_rollout.traffic.registry import make_router
-from airflow_rollout.wire import Request, Response, Send
+from airflow_rollout.wire import Preflight, Request, Response, Send
 from airflow_rollout.workloads.base import Workload
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
 from airflow_rollout.workloads.registry import WORKLOADS, make_workload
 
 __all__ = ["Systems", "open_router", "open_systems"]
+
+
+# Where the data plane cannot be read back it may still send to a canary that has no weight any
+# more: 0.5 s were measured, and 2 s is the longest that a usual controller holds changes back.
+_DRAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +145,23 @@ class Systems:
     def _limit(self, metric: Metric) -> float | None:
         return latency_limit(metric, self.semantics) if metric.quantile is not None else None
 
+    async def preflight(self) -> list[str]:
+        """Look for what would stop a release later; return what a person should know.
+
+        :raises PermanentAdapterError: what stops it.
+        """
+        told: list[str] = []
+        asked = ((self.router, self.router_send), (self.workload, self.workload_send))
+        for adapter, send in asked:
+            if isinstance(adapter, Preflight):
+                told += await adapter.preflight(send)
+        return told
+
     async def deploy(self, canary: Arm) -> None:
-        """Start the canary; return before it is ready."""
+        """Start the canary, without traffic; return before it is ready."""
         await self.workload.deploy(canary, self.workload_send)
+        if isinstance(self.router, Shaped):
+            await self.router.attach(self.router_send)
 
     async def probe(self, arm: Arm, at: float) -> Probe:
         """Ask once whether an arm can serve; what could not be asked is a failed probe."""
@@ -151,13 +170,19 @@ class Systems:
         except AdapterError as error:
             return Probe(at=at, ok=False, detail=str(error))
 
-    async def promote(self, canary: Arm) -> None:
-        """Give the idle stable workload the canary's version."""
-        await self.workload.promote(canary, self.workload_send)
+    async def promote(self, canary: Arm) -> str:
+        """Give the idle stable workload the canary's version; return what it still waits for."""
+        return await self.workload.promote(canary, self.workload_send)
 
-    async def remove(self, canary: Arm) -> None:
-        """Remove what `deploy` made."""
-        await self.workload.remove(canary, self.workload_send)
+    async def remove(self, canary: Arm, *, released: bool) -> None:
+        """Remove what `deploy` made, once its traffic has gone.
+
+        :param released: whether the canary has become stable.
+        """
+        if isinstance(self.router, Shaped):
+            await self.router.detach(self.router_send)
+            await asyncio.sleep(_DRAIN_SECONDS)
+        await self.workload.remove(canary, self.workload_send, released=released)
 
 
 @asynccontextmanager
@@ -180,9 +205,10 @@ async def open_systems(
     else:
         source_info = await connect_source(spec.source.conn_id, form, connect)
     async with (
-        open_send(traffic_info, system=spec.traffic.router) as router_send,
+        log_in(traffic_info) as login,
+        open_with(login, traffic_info, system=spec.traffic.router) as router_send,
         open_source(source_info, system=spec.source.provider) as source,
-        open_send(None, system=spec.workload.kind) as workload_send,
+        open_with(login, None, system=spec.workload.kind) as workload_send,
     ):
         yield Systems(
             router=adapters.router,
@@ -209,11 +235,16 @@ async def open_router(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Syst
     :raises PermanentAdapterError: a missing connection.
     """
     router = make_router(spec.traffic, namespace=spec.namespace)
-    known = spec.workload.kind in WORKLOADS
-    workload = make_workload(spec.workload) if known else EndpointsWorkload()
+    workload: Workload = EndpointsWorkload()
+    if spec.workload.kind in WORKLOADS:
+        workload = make_workload(
+            spec.workload, namespace=spec.namespace, service=spec.traffic.service
+        )
+    info = await connect(spec.traffic.conn_id)
     async with (
-        open_send(await connect(spec.traffic.conn_id), system=spec.traffic.router) as router_send,
-        open_send(None, system=spec.workload.kind) as workload_send,
+        log_in(info) as login,
+        open_with(login, info, system=spec.traffic.router) as router_send,
+        open_with(login, None, system=spec.workload.kind) as workload_send,
     ):
         yield Systems(
             router=router,

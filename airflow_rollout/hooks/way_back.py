@@ -35,7 +35,7 @@ async def go_back(systems: Systems, *, owner: str, reason: str, timer: Timer = L
     )
     # Looked at last: the attempt after this one may bring the same canary.
     if last.split is not None and last.split.token == split.token and split.canary is not None:
-        await systems.remove(split.canary)
+        await systems.remove(split.canary, released=False)
     return Move(found=move.found, wrote=move.wrote or last.wrote, reason=move.reason, split=split)
 
 

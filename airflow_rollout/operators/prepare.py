@@ -90,7 +90,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         try:
             interval, dispersion = self._overrides()
             spec = self.spec.overridden(interval_seconds=interval, dispersion=dispersion)
-            attempt, move, found = run_async(self._open(context, spec))
+            attempt, move, found, advice = run_async(self._open(context, spec))
             self._end_if_over(context)
         except ReleaseBusy as error:
             self._wait_for_turn(context, error)
@@ -111,6 +111,8 @@ class PrepareReleaseOperator(ReleaseOperator):
         self.tell(
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
+        for text in advice:
+            self.tell(context, text, epoch=attempt.token.epoch)
         for one in found:
             if not one.ok and attempt.stable is not None:
                 text = f"metric {one.metric}: {one.text}"
@@ -198,8 +200,8 @@ class PrepareReleaseOperator(ReleaseOperator):
 
     async def _open(
         self, context: Context, spec: RolloutSpec
-    ) -> tuple[record.Attempt, Move, list[Finding]]:
-        """Return what was opened, how, and what the metrics have to say so far."""
+    ) -> tuple[record.Attempt, Move, list[Finding], list[str]]:
+        """Return what was opened, how, what the metrics say, and what a person should know."""
         now = time.time()
         owner = owner_of(context, self.group)
         token = Token(
@@ -211,7 +213,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         )
         canary = Arm(version=str(self.version), target=str(self.target))
         async with open_systems(spec, airflow_connections()) as systems:
-            found = await _preflight(systems, spec)
+            found, advice = await _preflight(systems, spec)
             try:
                 move = await open_release(
                     systems, service=spec.traffic.service, token=token, canary=canary
@@ -219,7 +221,7 @@ class PrepareReleaseOperator(ReleaseOperator):
             except ReleaseBusy as busy:
                 raise await _with_watcher(systems, busy) from busy
         attempt = record.Attempt(token=token, canary=canary, stable=None, opened_at=now)
-        return attempt, move, found
+        return attempt, move, found, advice
 
 
 async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
@@ -230,15 +232,16 @@ async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
     return ReleaseBusy(reason, found=busy.found, wanted=busy.wanted)
 
 
-async def _preflight(systems: Systems, spec: RolloutSpec) -> list[Finding]:
+async def _preflight(systems: Systems, spec: RolloutSpec) -> tuple[list[Finding], list[str]]:
     """Raise the first thing that would stop the release later anyway.
 
-    Return what the metrics say. One that answers and has nothing of the stable version yet is no
-    fault: it may be little traffic. But a wrong name looks the same, and a step without numbers
-    never passes.
+    Return what the metrics say, and what a person should know of router and workload. A metric
+    that answers and has nothing of the stable version yet is no fault: it may be little traffic.
+    But a wrong name looks the same, and a step without numbers never passes.
     """
     if Feature.WEIGHTS not in systems.router.features:
         raise PermanentAdapterError("cannot split by weight", system=spec.traffic.router)
+    advice = await systems.preflight()
     findings = []
     for metric in spec.judge.metrics:
         (one,) = await look(systems, [metric], seconds=_LOOKBACK_SECONDS, pause_seconds=None)
@@ -246,7 +249,7 @@ async def _preflight(systems: Systems, spec: RolloutSpec) -> list[Finding]:
             kind = TransientAdapterError if one.transient else PermanentAdapterError
             raise kind(f"metric {one.metric} {one.text}", system=spec.source.provider)
         findings.append(one)
-    return findings
+    return findings, advice
 
 
 def _outline(spec: RolloutSpec, attempt: record.Attempt, found: Sequence[Finding]) -> Any:

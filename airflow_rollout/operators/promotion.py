@@ -7,20 +7,27 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_rollout.errors import TransientAdapterError
+from airflow_rollout.errors import PermanentAdapterError, RolloutError, TransientAdapterError
 from airflow_rollout.hooks.connection import airflow_connections
-from airflow_rollout.hooks.moves import Move, make_stable, wait_live
-from airflow_rollout.hooks.systems import open_systems
+from airflow_rollout.hooks.moves import Move, make_stable, persist, wait_live
+from airflow_rollout.hooks.systems import Systems, open_systems
+from airflow_rollout.hooks.timer import LOOP_TIMER
 from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, run_async
 from airflow_rollout.operators.news import OnEvent, check_on_event
-from airflow_rollout.release import Outcome
+from airflow_rollout.release import Arm, Outcome
 from airflow_rollout.spec.model import RolloutSpec
 
 __all__ = ["PromoteCanaryOperator"]
 
 # How long the data plane may take to show the switch before the log says that it was not seen.
 _SEEN_SECONDS = 10.0
+
+# Between two looks at a stable workload that takes over.
+_LOOK_SECONDS = 1.0
+
+# A canary that cannot be removed now has no traffic; the next release replaces it.
+_REMOVE_SECONDS = 60.0
 
 
 class PromoteCanaryOperator(ReleaseOperator):
@@ -53,15 +60,44 @@ class PromoteCanaryOperator(ReleaseOperator):
         reason = f"promoted: {attempt.canary.version} is the stable version"
         end = record.End(epoch=epoch, outcome=Outcome.PROMOTED, reason=reason, at=time.time())
         self.push(context, record.Key.END, end)
-        self.tell(context, f"{reason} (not seen yet: {doubt})" if doubt else reason, epoch=epoch)
+        self.tell(context, f"{reason} ({doubt})" if doubt else reason, epoch=epoch)
         self.send_news(context, end, self.on_event)
 
     async def _promote(self, attempt: record.Attempt) -> tuple[Move, str]:
         async with open_systems(self.spec, airflow_connections()) as systems:
-            await systems.promote(attempt.canary)
+            await _until_stable_serves(systems, attempt.canary, self.spec.ready_timeout_seconds)
             move = await make_stable(systems, token=attempt.token, canary=attempt.canary)
+            doubts = []
             try:
                 await wait_live(systems, 0, seconds=_SEEN_SECONDS)
             except TransientAdapterError as error:
-                return move, str(error)
-        return move, ""
+                doubts.append(f"not seen yet: {error}")
+            try:
+                await persist(
+                    lambda: systems.remove(attempt.canary, released=True),
+                    seconds=_REMOVE_SECONDS,
+                    on_error=self.log.warning,
+                )
+            except RolloutError as error:
+                doubts.append(f"the canary could not be removed: {error}")
+        return move, "; ".join(doubts)
+
+
+async def _until_stable_serves(systems: Systems, canary: Arm, seconds: float) -> None:
+    """Give the idle stable workload the canary's version and wait until it can take over.
+
+    :raises PermanentAdapterError: it could not within `seconds`; the canary has all traffic still.
+    """
+    end = LOOP_TIMER.now() + seconds
+    while True:
+        try:
+            missing = await systems.promote(canary)
+        except TransientAdapterError as error:
+            missing = str(error)
+        if not missing:
+            return
+        if LOOP_TIMER.now() > end:
+            raise PermanentAdapterError(
+                f"stable has not taken over within {seconds:g} s: {missing}", system="workload"
+            )
+        await LOOP_TIMER.pause(_LOOK_SECONDS)

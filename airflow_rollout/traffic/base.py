@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from airflow_rollout.release import TrafficSplit
 from airflow_rollout.wire import Send
 
-__all__ = ["Feature", "Lease", "LeaseKeeper", "Router", "WriteConflict"]
+__all__ = ["Feature", "Lease", "LeaseKeeper", "Router", "Shaped", "WriteConflict"]
 
 
 class Feature(StrEnum):
@@ -50,6 +50,22 @@ class LeaseKeeper(Protocol):
 
     async def renew_lease(self, lease: Lease, send: Send) -> None:
         """Leave a new one; the last writer wins."""
+        ...
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    """A router that has to be told which backends there are, apart from their weights.
+
+    Neither call moves traffic: a canary comes and goes at weight 0.
+    """
+
+    async def attach(self, send: Send) -> None:
+        """Name the canary at weight 0, while its release is open; again is fine."""
+        ...
+
+    async def detach(self, send: Send) -> None:
+        """Forget the canary, where no release is open and it has no weight; again is fine."""
         ...
 
 

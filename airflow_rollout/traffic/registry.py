@@ -8,11 +8,35 @@ from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.model import TrafficRef
 from airflow_rollout.spec.options import read_options
 from airflow_rollout.traffic.base import Router
+from airflow_rollout.traffic.gateway_api import GatewayApiRouter
+from airflow_rollout.traffic.gateway_route import PLURALS
 from airflow_rollout.traffic.traefik_file import TraefikFileRouter
 
 __all__ = ["ROUTERS", "make_router"]
 
 RouterFactory = Callable[[TrafficRef, str], Router]
+
+
+def _gateway_api(ref: TrafficRef, namespace: str) -> Router:
+    options = read_options(
+        ref.options,
+        allowed={
+            "kind": "HTTPRoute or GRPCRoute, HTTPRoute if not given",
+            "route": "name of the route, the service's if not given",
+        },
+        path="traffic",
+    )
+    kind = options.get("kind", "HTTPRoute")
+    if kind not in PLURALS:
+        raise SpecError(
+            "not a kind of route", path="traffic.kind", found=kind, allowed=", ".join(PLURALS)
+        )
+    return GatewayApiRouter(
+        service=ref.service,
+        namespace=namespace,
+        route=options.get("route", ref.service),
+        kind=kind,
+    )
 
 
 def _traefik_file(ref: TrafficRef, namespace: str) -> Router:
@@ -34,6 +58,7 @@ def _traefik_file(ref: TrafficRef, namespace: str) -> Router:
 
 
 ROUTERS: dict[str, RouterFactory] = {
+    "gateway_api": _gateway_api,
     "traefik_file": _traefik_file,
 }
 

@@ -9,7 +9,7 @@ from airflow_rollout.analysis.readings import Probe
 from airflow_rollout.release import Arm
 from airflow_rollout.wire import Send
 
-__all__ = ["TargetForm", "Workload"]
+__all__ = ["Place", "TargetForm", "Workload"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,14 @@ class TargetForm:
     pattern: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a workload stands: the rollout's namespace, and its service's name at the router."""
+
+    namespace: str
+    service: str
+
+
 class Workload(Protocol):
     """Start, probe, promote and remove the thing that is released. All calls are idempotent."""
 
@@ -37,10 +45,18 @@ class Workload(Protocol):
         """Ask once whether an arm can serve; a failed probe is an answer, not an error."""
         ...
 
-    async def promote(self, canary: Arm, send: Send) -> None:
-        """Give the idle stable workload the canary's version and wait for nothing."""
+    async def promote(self, canary: Arm, send: Send) -> str:
+        """Give the idle stable workload the canary's version; wait for nothing.
+
+        Called until it returns an empty text, which means that stable serves that version. What it
+        returns before that is what stable still waits for.
+        """
         ...
 
-    async def remove(self, canary: Arm, send: Send) -> None:
-        """Remove what `deploy` made; nothing else, and no error if it is gone."""
+    async def remove(self, canary: Arm, send: Send, *, released: bool) -> None:
+        """Remove what `deploy` made; nothing else, and no error if it is gone.
+
+        :param released: whether the canary has become stable. If not, what `promote` did to the
+            stable workload is taken back first.
+        """
         ...

@@ -51,10 +51,11 @@ class EndpointsWorkload:
         detail = "; ".join(fault for fault in faults if fault)
         return Probe(at=at, ok=not detail, detail=detail or f"{len(addresses)} answered")
 
-    async def promote(self, canary: Arm, send: Send) -> None:
-        """Do nothing: the router's promotion makes the canary's addresses the stable ones."""
+    async def promote(self, canary: Arm, send: Send) -> str:  # noqa: ARG002 - nobody is asked
+        """Wait for nothing: the router's promotion makes the canary's addresses the stable ones."""
+        return ""
 
-    async def remove(self, canary: Arm, send: Send) -> None:
+    async def remove(self, canary: Arm, send: Send, *, released: bool) -> None:
         """Do nothing: whoever started the canary stops it."""
 
     async def _fault(self, address: str, send: Send) -> str:

@@ -7,16 +7,27 @@ from collections.abc import Callable
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.model import WorkloadRef
 from airflow_rollout.spec.options import option_number, read_options
-from airflow_rollout.workloads.base import TargetForm, Workload
+from airflow_rollout.workloads.base import Place, TargetForm, Workload
+from airflow_rollout.workloads.deployment import TARGET as DEPLOYMENT_TARGET
+from airflow_rollout.workloads.deployment import DeploymentWorkload
 from airflow_rollout.workloads.endpoints import TARGET as ENDPOINTS_TARGET
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
 
 __all__ = ["TARGETS", "WORKLOADS", "make_workload"]
 
-WorkloadFactory = Callable[[WorkloadRef], Workload]
+WorkloadFactory = Callable[[WorkloadRef, Place], Workload]
 
 
-def _endpoints(ref: WorkloadRef) -> Workload:
+def _deployment(ref: WorkloadRef, place: Place) -> Workload:
+    options = read_options(
+        ref.options,
+        allowed={"container": "the container that gets the new image, the only one if not given"},
+        path="workload",
+    )
+    return DeploymentWorkload(name=ref.name, place=place, container=options.get("container"))
+
+
+def _endpoints(ref: WorkloadRef, place: Place) -> Workload:  # noqa: ARG001 - it stands nowhere
     options = read_options(
         ref.options,
         allowed={
@@ -37,17 +48,20 @@ def _endpoints(ref: WorkloadRef) -> Workload:
 
 
 WORKLOADS: dict[str, WorkloadFactory] = {
+    "deployment": _deployment,
     "endpoints": _endpoints,
 }
 
 TARGETS: dict[str, TargetForm] = {
+    "deployment": DEPLOYMENT_TARGET,
     "endpoints": ENDPOINTS_TARGET,
 }
 
 
-def make_workload(ref: WorkloadRef) -> Workload:
+def make_workload(ref: WorkloadRef, *, namespace: str, service: str) -> Workload:
     """Return the workload a spec names.
 
+    :param service: the service's name at the router.
     :raises SpecError: an unknown kind or option.
     """
     factory = WORKLOADS.get(ref.kind)
@@ -55,4 +69,4 @@ def make_workload(ref: WorkloadRef) -> Workload:
         raise SpecError(
             "unknown workload", path="workload.kind", found=ref.kind, allowed=", ".join(WORKLOADS)
         )
-    return factory(ref)
+    return factory(ref, Place(namespace=namespace, service=service))

@@ -36,7 +36,8 @@ def _router(key: str, options: tuple[tuple[str, str], ...] = ()) -> object:
 
 
 def _workload(key: str, options: tuple[tuple[str, str], ...] = ()) -> object:
-    return make_workload(WorkloadRef(kind=key, name="w", options=options))
+    ref = WorkloadRef(kind=key, name="w", options=options)
+    return make_workload(ref, namespace="n", service="s")
 
 
 _MAKERS: dict[str, Callable[..., object]] = {

@@ -322,6 +322,6 @@ class _Workload:
         self._network = network
         self._actor = actor
 
-    async def remove(self, canary: Arm, send: object) -> None:
+    async def remove(self, canary: Arm, send: object, *, released: bool) -> None:
         self._network.trace.append(("remove", self._actor.name, canary.version))
         self._network.on_removal(self._actor, canary)

@@ -172,8 +172,8 @@ def test_a_probe_asks_the_arm_itself(tmp_path: Path) -> None:
             away = await systems.probe(Arm(version="v3", target="http://127.0.0.1:1"), 4.0)
             assert (away.at, away.ok, away.fatal) == (4.0, False, False)
             await systems.deploy(arm)
-            await systems.promote(arm)
-            await systems.remove(arm)
+            assert await systems.promote(arm) == ""
+            await systems.remove(arm, released=True)
 
     asyncio.run(test())
 

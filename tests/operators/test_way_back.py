@@ -184,9 +184,9 @@ def test_without_conditional_writes_a_raise_that_lands_late_is_undone(at_ten: Ru
     raised = split(at_ten)
     remove = at_ten.world.workload.remove
 
-    async def check_first(canary: Any, send: Any) -> None:
+    async def check_first(canary: Any, send: Any, *, released: bool) -> None:
         assert is_safe(at_ten), "not removed while it may still get traffic"
-        await remove(canary, send)
+        await remove(canary, send, released=released)
 
     at_ten.world.workload.remove = check_first  # type: ignore[method-assign]
     write = router.write

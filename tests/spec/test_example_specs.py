@@ -36,6 +36,6 @@ def test_checkout_says_all_it_needs_itself() -> None:
 @pytest.mark.parametrize("file", sorted(_SPECS.glob("*.yaml")), ids=lambda file: file.name)
 def test_every_example_is_accepted_by_the_adapters_it_names(file: Path, bound: Bindings) -> None:
     spec = load_spec(file, bindings=bound, known=_KNOWN)
-    make_workload(spec.workload)
+    make_workload(spec.workload, namespace=spec.namespace, service=spec.traffic.service)
     make_router(spec.traffic, namespace=spec.namespace)
     make_provider(spec.source)

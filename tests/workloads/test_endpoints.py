@@ -11,11 +11,13 @@ from airflow_rollout.errors import PermanentAdapterError, SpecError, TransientAd
 from airflow_rollout.release import Arm
 from airflow_rollout.spec.model import WorkloadRef
 from airflow_rollout.wire import HttpRequest, HttpResponse, Request
+from airflow_rollout.workloads.base import Workload
 from airflow_rollout.workloads.registry import WORKLOADS, make_workload
 
 
-def ref(kind: str, *options: tuple[str, str]) -> WorkloadRef:
-    return WorkloadRef(kind=kind, name="app", options=options)
+def made(kind: str, *options: tuple[str, str]) -> Workload:
+    ref = WorkloadRef(kind=kind, name="app", options=options)
+    return make_workload(ref, namespace="prod", service="app")
 
 
 def probe(
@@ -31,7 +33,7 @@ def probe(
             raise answer
         return HttpResponse(status=answer)
 
-    workload = make_workload(ref("endpoints", *options))
+    workload = made("endpoints", *options)
     return asyncio.run(workload.probe(Arm(version="v2", target=target), 5.0, send)), sent
 
 
@@ -90,11 +92,11 @@ def test_starting_promoting_and_removing_ask_nobody() -> None:
         raise AssertionError(request)
 
     async def all_of_them() -> None:
-        workload = make_workload(ref("endpoints"))
+        workload = made("endpoints")
         arm = Arm(version="v2", target="http://a")
         await workload.deploy(arm, send)
-        await workload.promote(arm, send)
-        await workload.remove(arm, send)
+        assert await workload.promote(arm, send) == ""
+        await workload.remove(arm, send, released=False)
 
     asyncio.run(all_of_them())
 
@@ -102,20 +104,21 @@ def test_starting_promoting_and_removing_ask_nobody() -> None:
 @pytest.mark.parametrize("kind", WORKLOADS)
 def test_an_unknown_option_names_the_allowed_ones(kind: str) -> None:
     with pytest.raises(SpecError) as caught:
-        make_workload(ref(kind, ("path", "/")))
+        made(kind, ("path", "/"))
     assert "workload.path" in str(caught.value)
-    assert "health_path (" in str(caught.value)
+    option = {"deployment": "container", "endpoints": "health_path"}[kind]
+    assert f"{option} (" in str(caught.value)
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:
     with pytest.raises(SpecError, match="endpoints"):
-        make_workload(ref("deployment"))
+        made("statefulset")
 
 
 @pytest.mark.parametrize("option", [("timeout", "0"), ("timeout", "x"), ("health_path", "healthz")])
 def test_a_bad_value_is_refused(option: tuple[str, str]) -> None:
     with pytest.raises(SpecError, match=option[0]):
-        make_workload(ref("endpoints", option))
+        made("endpoints", option)
 
 
 def test_the_registry_is_sorted() -> None:

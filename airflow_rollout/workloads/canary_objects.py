@@ -1,0 +1,185 @@
+"""The Deployment and the Service of a canary, made from those of the stable version. Pure.
+
+The canary's pods differ from the stable ones in image and labels only. Their labels are what keeps
+the arms apart: no selector of the stable Deployment or of its Service may match them, or stable
+would take them for its own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_rollout.cluster import RawObject, annotations_of
+from airflow_rollout.release import Arm
+
+__all__ = [
+    "OWNER",
+    "Unfit",
+    "canary_deployment",
+    "canary_service",
+    "container_index",
+    "image_of",
+    "is_made_for",
+    "is_ours",
+    "match_labels",
+    "selector_matches",
+]
+
+# On everything that a release makes: whose canary it is. Nothing without it is ever deleted.
+OWNER = "airflow-rollout/canary-of"
+_VERSION = "airflow-rollout/version"
+_IMAGE = "airflow-rollout/image"
+
+# What Kubernetes allows for a label's value, less the ending.
+_LONGEST_VALUE = 63
+_ENDING = "-canary"
+
+_PORT_FIELDS = ("name", "protocol", "appProtocol", "port", "targetPort")
+_SERVICE_FIELDS = ("sessionAffinity", "sessionAffinityConfig", "trafficDistribution")
+
+
+class Unfit(Exception):
+    """Say why no canary can be made of a Deployment."""
+
+
+def canary_deployment(
+    stable: RawObject, service: RawObject, arm: Arm, *, container: str | None
+) -> RawObject:
+    """Return the canary's Deployment: a copy of stable's with another image and other labels.
+
+    It has as many replicas as stable has now, so that it can take all of the traffic.
+
+    :param container: the one that gets the image; None: the only one.
+    :raises Unfit: no such container, or selectors that would match the canary's pods.
+    """
+    spec = copy.deepcopy(stable["spec"])
+    template = spec["template"]
+    labels = _labels(stable, service)
+    template["metadata"] = {**(template.get("metadata") or {}), "labels": labels}
+    template["metadata"].pop("creationTimestamp", None)
+    index = container_index(stable, container)
+    template["spec"]["containers"][index]["image"] = arm.target
+    spec["selector"] = {"matchLabels": {key: labels[key] for key in _keys(stable, service)}}
+    spec["replicas"] = max(1, spec.get("replicas", 1))
+    spec.pop("paused", None)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": _metadata(stable["metadata"]["name"], stable["metadata"]["name"], arm),
+        "spec": spec,
+    }
+
+
+def canary_service(stable: RawObject, service: RawObject, arm: Arm) -> RawObject:
+    """Return the Service that leads to the canary's pods, with the ports of stable's."""
+    found = service["spec"]
+    labels = _labels(stable, service)
+    spec = {
+        "selector": {key: labels[key] for key in _keys(stable, service)},
+        "ports": [
+            {name: port[name] for name in _PORT_FIELDS if name in port} for port in found["ports"]
+        ],
+        **{name: found[name] for name in _SERVICE_FIELDS if name in found},
+    }
+    if found.get("clusterIP") == "None":
+        spec["clusterIP"] = "None"
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(service["metadata"]["name"], stable["metadata"]["name"], arm),
+        "spec": spec,
+    }
+
+
+def is_ours(found: RawObject, name: str) -> bool:
+    """Say whether a release of this Deployment made an object."""
+    labels: dict[str, str] = found["metadata"].get("labels") or {}
+    return labels.get(OWNER) == name
+
+
+def is_made_for(found: RawObject, arm: Arm) -> bool:
+    """Say whether an object was made for this very canary."""
+    notes = annotations_of(found)
+    return (notes.get(_VERSION), notes.get(_IMAGE)) == (arm.version, arm.target)
+
+
+def container_index(deployment: RawObject, name: str | None) -> int:
+    """Return the place of the container that a release gives another image.
+
+    :raises Unfit: no container of that name, or several and none is named.
+    """
+    names = [one["name"] for one in deployment["spec"]["template"]["spec"]["containers"]]
+    if name is None and len(names) == 1:
+        return 0
+    if name in names:
+        return names.index(name)
+    asked = f"there is no container {name}" if name else "several containers and none is named"
+    raise Unfit(f"{asked}; `container` may be {', '.join(names)}")
+
+
+def image_of(deployment: RawObject, name: str | None) -> str:
+    """Return the image of the released container; `Unfit` as above."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return str(containers[container_index(deployment, name)]["image"])
+
+
+def match_labels(deployment: RawObject) -> str:
+    """Return a Deployment's labels in the form of a query for its pods."""
+    labels = deployment["spec"]["selector"].get("matchLabels") or {}
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def selector_matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Say whether a Deployment's selector, or `{"matchLabels": ...}` of a Service, matches labels.
+
+    An empty selector of a Deployment matches all pods.
+    """
+    wanted = selector.get("matchLabels") or {}
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    return all(_holds(one, labels) for one in selector.get("matchExpressions") or [])
+
+
+def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value = labels.get(expression["key"])
+    values: list[str] = expression.get("values") or []
+    operator: str = expression["operator"]
+    if operator == "In":
+        return value in values
+    if operator == "NotIn":
+        return value not in values
+    return (value is not None) == (operator == "Exists")
+
+
+def _keys(stable: RawObject, service: RawObject) -> list[str]:
+    own = stable["spec"]["selector"].get("matchLabels") or {}
+    return sorted({**own, **(service["spec"].get("selector") or {})})
+
+
+def _labels(stable: RawObject, service: RawObject) -> dict[str, str]:
+    """Return the labels of the canary's pods, proven to belong to neither selector of stable."""
+    labels = dict((stable["spec"]["template"].get("metadata") or {}).get("labels") or {})
+    for key in _keys(stable, service):
+        if key not in labels:
+            raise Unfit(f"Service {service['metadata']['name']} selects by {key}, which no pod of "
+                        f"Deployment {stable['metadata']['name']} has")  # fmt: skip
+        labels[key] = labels[key][: _LONGEST_VALUE - len(_ENDING)] + _ENDING
+    selectors = {
+        f"Deployment {stable['metadata']['name']}": stable["spec"]["selector"],
+        f"Service {service['metadata']['name']}": {"matchLabels": service["spec"].get("selector")},
+    }
+    for whose, selector in selectors.items():
+        if selector_matches(selector, labels):
+            raise Unfit(f"the selector of {whose} would match the canary's pods as well")
+    return labels
+
+
+def _metadata(name: str, owner: str, arm: Arm) -> dict[str, Any]:
+    # Not stable's own labels: whoever manages it by them would take the canary for a leftover.
+    return {
+        "name": name + _ENDING,
+        "labels": {OWNER: owner, "app.kubernetes.io/managed-by": "airflow-rollout"},
+        "annotations": {_VERSION: arm.version, _IMAGE: arm.target},
+    }

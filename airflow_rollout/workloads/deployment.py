@@ -1,0 +1,323 @@
+"""Workload `deployment`: a copy of a Kubernetes Deployment lives beside it for one release.
+
+The stable Deployment is not touched until the canary has carried all traffic and was judged there.
+A release makes `<name>-canary` (Deployment) and `<service>-canary` (Service); both carry a label
+with their owner, and nothing without it is ever changed or deleted.
+
+The canary has as many replicas as stable from the start: each weight finds room, and so does the
+way back. That "rolled out" is not "healthy" is why pods are looked at during the whole release: a
+version that crashes after it was ready looks complete to the Deployment's controller.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from airflow_rollout.analysis.readings import Probe
+from airflow_rollout.cluster import (
+    Cluster,
+    ObjectChanged,
+    RawObject,
+    annotations_of,
+    condition,
+    object_path,
+    pointer,
+)
+from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
+from airflow_rollout.release import Arm
+from airflow_rollout.wire import Send
+from airflow_rollout.workloads.base import Place, TargetForm
+from airflow_rollout.workloads.canary_objects import (
+    Unfit,
+    canary_deployment,
+    canary_service,
+    container_index,
+    image_of,
+    is_made_for,
+    is_ours,
+    match_labels,
+)
+from airflow_rollout.workloads.pod_faults import (
+    Fault,
+    deployment_fault,
+    is_rolled_out,
+    pod_fault,
+    ready_text,
+)
+
+__all__ = ["TARGET", "DeploymentWorkload"]
+
+SYSTEM = "deployment"
+
+TARGET = TargetForm(
+    name="image",
+    title="Image",
+    description="The new version's image, with its tag or digest",
+    pattern=r"^[^\s{}]+$",
+)
+
+# On the stable Deployment from its change to the end of the promotion: version, image and the
+# image before, which the way back puts in again.
+_PROMOTING = "airflow-rollout/promoting"
+
+# An API server that restarts says nothing about pods; metrics go on judging meanwhile.
+_UNASKED_SECONDS = 20.0
+
+_LOG_LINES = "3"
+
+
+class DeploymentWorkload:
+    """Release a Deployment.
+
+    :param name: the stable Deployment's name.
+    :param container: the container that gets the new image; None: the only one.
+    """
+
+    def __init__(self, *, name: str, place: Place, container: str | None = None) -> None:
+        self._name = name
+        self._container = container
+        self._namespace = place.namespace
+        self._service = place.service
+        self._last: dict[Arm, Probe] = {}
+
+    async def preflight(self, send: Send) -> list[str]:
+        """Check that a canary can be made; return what a person should know.
+
+        :raises PermanentAdapterError: no Deployment or Service, selectors that overlap, a strategy
+            without a way back, or something of the canary's name that no release made.
+        """
+        cluster = Cluster(send, system=SYSTEM)
+        stable, service = await self._stable(cluster), await self._stable_service(cluster)
+        await self._made_objects(stable, service, Arm(version="", target=""), cluster)
+        if (stable["spec"].get("strategy") or {}).get("type") == "Recreate":
+            raise self._error(
+                f"Deployment {self._name} has the strategy Recreate: its promotion would leave "
+                "nobody to fall back on; use RollingUpdate"
+            )
+        return self._advice(stable)
+
+    async def deploy(self, canary: Arm, send: Send) -> None:
+        """Make the canary's Deployment and Service; those of an earlier canary are replaced."""
+        cluster = Cluster(send, system=SYSTEM)
+        stable, service = await self._stable(cluster), await self._stable_service(cluster)
+        for path, body, found in await self._made_objects(stable, service, canary, cluster):
+            if found is not None and is_made_for(found, canary):
+                continue
+            try:
+                if found is not None:
+                    await cluster.delete(path, found)
+                await cluster.create(path.rpartition("/")[0], body)
+            except ObjectChanged as error:
+                raise TransientAdapterError(f"{path}: {error}", system=SYSTEM) from None
+
+    async def probe(self, arm: Arm, at: float, send: Send) -> Probe:
+        """Look at an arm's Deployment and pods; final faults carry the reason a person needs.
+
+        While the API does not answer, what was seen last stands for a while.
+        """
+        try:
+            probe = await self._probe(arm, at, Cluster(send, system=SYSTEM))
+        except TransientAdapterError as error:
+            last = self._last.get(arm)
+            if last is None or at - last.at > _UNASKED_SECONDS:
+                raise
+            return replace(last, detail=f"{last.detail}, seen {at - last.at:.0f} s ago ({error})")
+        self._last[arm] = probe
+        return probe
+
+    async def promote(self, canary: Arm, send: Send) -> str:
+        """Give stable the canary's image; return what it still waits for.
+
+        :raises PermanentAdapterError: stable cannot run it; its old pods still serve.
+        """
+        cluster = Cluster(send, system=SYSTEM)
+        stable = await self._stable(cluster)
+        image = self._image(stable)
+        if image != canary.target:
+            note = {"version": canary.version, "image": canary.target, "before": image}
+            await self._change_stable(stable, canary.target, json.dumps(note), cluster)
+            return f"{self._name} gets {canary.target}"
+        fault = deployment_fault(stable) or pod_fault(
+            await self._pods(stable, canary.target, cluster), at=0.0
+        )
+        if fault is not None and fault.is_final:
+            why = await self._explained(fault, cluster)
+            raise self._error(f"{self._name} cannot run {canary.target}: {why}")
+        if is_rolled_out(stable):
+            return ""
+        return f"{self._name} has {ready_text(stable)}"
+
+    async def remove(self, canary: Arm, send: Send, *, released: bool) -> None:
+        """Delete the canary's Deployment and Service if a release made them for this canary."""
+        cluster = Cluster(send, system=SYSTEM)
+        await self._end_promotion(canary, released=released, cluster=cluster)
+        for path in (self._canary_path(), self._canary_service_path()):
+            found = await cluster.get(path)
+            if found is None or not is_ours(found, self._name) or not is_made_for(found, canary):
+                continue
+            try:
+                await cluster.delete(path, found)
+            except ObjectChanged as error:
+                raise TransientAdapterError(f"{path}: {error}", system=SYSTEM) from None
+
+    async def _end_promotion(self, canary: Arm, *, released: bool, cluster: Cluster) -> None:
+        """Close the promotion of a canary: leave it, or put the image before in again."""
+        stable = await cluster.get(self._path("deployments", self._name))
+        note = _promoting(stable)
+        if stable is None or note.get("image") != canary.target:
+            return
+        taken_back = not released and self._image(stable) == canary.target
+        await self._change_stable(stable, note["before"] if taken_back else None, None, cluster)
+
+    async def _change_stable(
+        self, stable: RawObject, image: str | None, note: str | None, cluster: Cluster
+    ) -> None:
+        """Give stable another image (None: not), and leave or remove the note of the promotion."""
+        operations: list[dict[str, Any]] = []
+        place = pointer("metadata", "annotations", _PROMOTING)
+        if note is None:
+            operations.append({"op": "remove", "path": place})
+        else:
+            if not annotations_of(stable):
+                operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+            operations.append({"op": "add", "path": place, "value": note})
+        if image is not None:
+            index = container_index(stable, self._container)
+            path = pointer("spec", "template", "spec", "containers", index, "image")
+            operations.append({"op": "replace", "path": path, "value": image})
+        version = stable["metadata"]["resourceVersion"]
+        try:
+            await cluster.patch(self._path("deployments", self._name), version, operations)
+        except ObjectChanged as error:
+            raise TransientAdapterError(str(error), system=SYSTEM) from None
+
+    async def _probe(self, arm: Arm, at: float, cluster: Cluster) -> Probe:
+        canary = await cluster.get(self._canary_path())
+        if canary is not None and is_ours(canary, self._name) and is_made_for(canary, arm):
+            return await self._probe_canary(canary, arm, at, cluster)
+        stable = await cluster.get(self._path("deployments", self._name))
+        image = self._image(stable) if stable else "nothing"
+        if stable is None or arm.target not in (image, f"service/{self._service}"):
+            detail = f"nothing runs {arm.target}: {self._name}-canary is gone, {self._name} runs "
+            return Probe(at=at, ok=False, detail=detail + image, fatal=True)
+        available = (stable.get("status") or {}).get("availableReplicas", 0)
+        return Probe(at=at, ok=available > 0, detail=f"{self._name} has {ready_text(stable)}")
+
+    async def _probe_canary(self, found: RawObject, arm: Arm, at: float, cluster: Cluster) -> Probe:
+        if found["spec"].get("replicas") == 0:
+            return Probe(at=at, ok=False, detail=f"{self._name}-canary is scaled to 0", fatal=True)
+        fault = deployment_fault(found) or pod_fault(
+            await self._pods(found, arm.target, cluster), at
+        )
+        if fault is not None and fault.is_final:
+            detail = await self._explained(fault, cluster)
+            return Probe(at=at, ok=False, detail=detail, fatal=True)
+        text = f"{ready_text(found)}{f' ({fault.text})' if fault else ''}"
+        # Once all of them were ready, a pod that is moved to another node is no bad version.
+        if condition(found, "Progressing").get("reason") == "NewReplicaSetAvailable":
+            serves = condition(found, "Available").get("status") == "True"
+            return Probe(at=at, ok=serves, detail=text)
+        return Probe(at=at, ok=is_rolled_out(found), detail=text)
+
+    async def _pods(self, found: RawObject, image: str, cluster: Cluster) -> list[RawObject]:
+        """Return a Deployment's living pods of this image."""
+        path = self._path("pods")
+        listed = await cluster.get(path, (("labelSelector", match_labels(found)),))
+        return [
+            pod
+            for pod in (listed or {}).get("items") or []
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(one["image"] == image for one in pod["spec"]["containers"])
+        ]
+
+    async def _explained(self, fault: Fault, cluster: Cluster) -> str:
+        """Return a fault with the last lines of the container that crashed, if they can be read."""
+        if fault.crashed is None:
+            return fault.text
+        pod, container = fault.crashed
+        asked = (("container", container), ("previous", "true"), ("tailLines", _LOG_LINES))
+        try:
+            text = await cluster.text(f"{self._path('pods', pod)}/log", asked)
+        except AdapterError:
+            return fault.text
+        lines = " / ".join(line.strip() for line in text.splitlines() if line.strip())
+        return f"{fault.text}: {lines}" if lines else fault.text
+
+    async def _made_objects(
+        self, stable: RawObject, service: RawObject, canary: Arm, cluster: Cluster
+    ) -> list[tuple[str, RawObject, RawObject | None]]:
+        """Return path, wanted and found object of Deployment and Service of a canary."""
+        try:
+            bodies = (
+                canary_deployment(stable, service, canary, container=self._container),
+                canary_service(stable, service, canary),
+            )
+        except Unfit as error:
+            raise self._error(str(error)) from None
+        made = []
+        paths = (self._canary_path(), self._canary_service_path())
+        for path, body in zip(paths, bodies, strict=True):
+            found = await cluster.get(path)
+            if found is not None and not is_ours(found, self._name):
+                what = f"{body['kind']} {body['metadata']['name']}"
+                raise self._error(f"there is a {what} already that no release made")
+            made.append((path, body, found))
+        return made
+
+    async def _stable(self, cluster: Cluster) -> RawObject:
+        found = await cluster.get(self._path("deployments", self._name))
+        if found is None:
+            raise self._error(
+                f"there is no Deployment {self._name}: a canary is made from the stable version, "
+                "so create the first version yourself"
+            )
+        return found
+
+    async def _stable_service(self, cluster: Cluster) -> RawObject:
+        found = await cluster.get(self._path("services", self._service))
+        if found is None:
+            raise self._error(f"there is no Service {self._service}")
+        return found
+
+    def _advice(self, stable: RawObject) -> list[str]:
+        containers = stable["spec"]["template"]["spec"]["containers"]
+        one = containers[container_index(stable, self._container)]
+        if "preStop" in (one.get("lifecycle") or {}):
+            return []
+        return [
+            f"container {one['name']} of Deployment {self._name} has no preStop: requests may be "
+            "lost when its pods end; add lifecycle: {preStop: {sleep: {seconds: 3}}}"
+        ]
+
+    def _image(self, stable: RawObject) -> str:
+        try:
+            return image_of(stable, self._container)
+        except Unfit as error:
+            raise self._error(f"Deployment {self._name}: {error}") from None
+
+    def _canary_path(self) -> str:
+        return self._path("deployments", f"{self._name}-canary")
+
+    def _canary_service_path(self) -> str:
+        return self._path("services", f"{self._service}-canary")
+
+    def _path(self, plural: str, name: str = "") -> str:
+        api = "apps/v1" if plural == "deployments" else "v1"
+        return object_path(api, plural, name, namespace=self._namespace)
+
+    def _error(self, why: str) -> PermanentAdapterError:
+        return PermanentAdapterError(f"{why} (namespace {self._namespace})", system=SYSTEM)
+
+
+def _promoting(stable: RawObject | None) -> dict[str, str]:
+    """Return the note of a promotion that is under way, empty without one."""
+    text = annotations_of(stable).get(_PROMOTING) if stable else None
+    if not text:
+        return {}
+    try:
+        note = json.loads(text)
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) and {"image", "before"} <= note.keys() else {}

@@ -1,0 +1,128 @@
+"""What keeps pods from serving, in the words of the cluster. Pure.
+
+Each fault is final or not: a final one will not mend itself, so nobody waits for a deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_rollout.cluster import RawObject, condition
+
+__all__ = ["Fault", "deployment_fault", "is_rolled_out", "pod_fault", "ready_text"]
+
+# `ErrImagePull` is not among them: a registry may fail once, and what stays so ends here anyway.
+_FINAL_WAITS = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+    }
+)
+_CRASHES = "CrashLoopBackOff"
+
+# One restart may be an accident (a node, a lost connection at the start).
+_RESTARTS = 2
+
+# An autoscaler that could help takes longer; whoever has one makes room before the release.
+_UNSCHEDULABLE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong.
+
+    :param crashed: pod and container whose last words tell more, empty where there are none.
+    """
+
+    text: str
+    is_final: bool
+    crashed: tuple[str, str] | None = None
+
+
+def deployment_fault(found: RawObject) -> Fault | None:
+    """Return what the Deployment itself says is wrong."""
+    failure = condition(found, "ReplicaFailure")
+    if failure.get("status") == "True":
+        return Fault(text=f"pods cannot be made: {failure.get('message')}", is_final=True)
+    progress = condition(found, "Progressing")
+    if progress.get("reason") == "ProgressDeadlineExceeded":
+        return Fault(text=f"{ready_text(found)}: {progress.get('message')}", is_final=True)
+    return None
+
+
+def is_rolled_out(found: RawObject) -> bool:
+    """Say whether all pods are of the newest template and available."""
+    status, wanted = found.get("status") or {}, found["spec"].get("replicas", 1)
+    if status.get("observedGeneration", 0) < found["metadata"].get("generation", 0):
+        return False
+    counts = [status.get(f"{name}eplicas", 0) for name in ("r", "updatedR", "availableR")]
+    return counts == [wanted] * 3
+
+
+def ready_text(found: RawObject) -> str:
+    """Return how many pods are ready, in words."""
+    ready = (found.get("status") or {}).get("readyReplicas", 0)
+    return f"{ready} of {found['spec'].get('replicas', 1)} pods ready"
+
+
+def pod_fault(pods: Iterable[RawObject], at: float) -> Fault | None:
+    """Return the worst fault of some pods: a final one before one that may pass.
+
+    :param at: now, in epoch seconds.
+    """
+    found = [fault for pod in pods for fault in _faults(pod, at)]
+    return next((fault for fault in found if fault.is_final), found[0] if found else None)
+
+
+def _faults(pod: RawObject, at: float) -> Iterable[Fault]:
+    name = pod["metadata"]["name"]
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        since = _seconds(scheduled.get("lastTransitionTime"), at)
+        text = f"pod {name} cannot be scheduled: {scheduled.get('message')}"
+        yield Fault(text=text, is_final=since > _UNSCHEDULABLE_SECONDS)
+    status = pod.get("status") or {}
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for one in status.get(kind) or []:
+            fault = _container_fault(name, one)
+            if fault is not None:
+                yield fault
+
+
+def _container_fault(pod: str, one: dict[str, Any]) -> Fault | None:
+    waiting = (one.get("state") or {}).get("waiting") or {}
+    ended = (one.get("lastState") or {}).get("terminated") or {}
+    place = f"container {one['name']} of pod {pod}"
+    restarts = one.get("restartCount", 0)
+    if waiting.get("reason") == _CRASHES or restarts >= _RESTARTS or _out_of_memory(ended):
+        how = f"{ended.get('reason')}, exit code {ended.get('exitCode')}"
+        text = f"{place} crashes ({how}, {restarts} restarts)"
+        return Fault(text=text, is_final=True, crashed=(pod, one["name"]))
+    if waiting.get("reason") in _FINAL_WAITS:
+        return Fault(text=f"{place}: {_words(waiting)}", is_final=True)
+    if waiting.get("message"):
+        return Fault(text=f"{place}: {_words(waiting)}", is_final=False)
+    return None
+
+
+def _out_of_memory(ended: dict[str, Any]) -> bool:
+    return ended.get("reason") == "OOMKilled"
+
+
+def _words(waiting: dict[str, Any]) -> str:
+    return f"{waiting.get('reason')}: {waiting.get('message')}"
+
+
+def _seconds(since: Any, at: float) -> float:
+    try:
+        return at - datetime.fromisoformat(str(since)).timestamp()
+    except ValueError:
+        return 0.0

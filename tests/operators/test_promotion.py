@@ -1,0 +1,54 @@
+"""The promotion: stable takes over before the switch, and the canary goes after it."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from in_memory import CANARY, STABLE
+from runs import Run
+
+from airflow_rollout.errors import TransientAdapterError
+from airflow_rollout.release import ReleaseState
+
+
+@pytest.fixture
+def at_full(run: Run) -> Run:
+    """Return a run whose canary has all traffic."""
+    run.prepare()
+    run.deploy()
+    for step_id in ("step_01", "step_02", "step_full"):
+        run.promote(step_id)
+    return run
+
+
+def test_the_switch_waits_until_stable_serves(at_full: Run) -> None:
+    workload, router = at_full.world.workload, at_full.world.router
+    workload.waits_for = ["gets the image", "1 of 3 pods ready"]
+    before = len(router.written)
+    at_full.promotion()
+    assert workload.promoted == [CANARY] * 3
+    assert [it.state for it in router.written[before:]] == [ReleaseState.RELEASED]
+    assert (workload.retired, workload.removed) == ([CANARY], [])
+
+
+def test_a_stable_that_never_takes_over_leaves_the_canary_its_traffic(at_full: Run) -> None:
+    workload, router = at_full.world.workload, at_full.world.router
+    workload.waits_for = ["2 of 3 pods ready"] * 10_000
+    with pytest.raises(AirflowFailException, match="2 of 3 pods ready"):
+        at_full.promotion()
+    assert router.split is not None
+    assert (router.split.weight, router.split.stable) == (100, STABLE)
+    assert workload.retired == []
+    at_full.rollback()
+    assert router.split.weight == 0
+    assert workload.removed == [CANARY]
+
+
+def test_a_canary_that_cannot_be_removed_makes_no_release_red(at_full: Run) -> None:
+    async def refuse(*args: object, **kwargs: object) -> None:
+        raise TransientAdapterError("the API is away", system="deployment")
+
+    at_full.world.workload.remove = refuse  # type: ignore[method-assign]
+    at_full.promotion()
+    assert at_full.end("promotion")["outcome"] == "promoted"
+    assert any("could not be removed" in text for text in at_full.said("promotion"))

@@ -1,0 +1,194 @@
+"""The workload `deployment`: what it sees of an arm, and when it stops waiting."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from kube_api import KubeApi
+from shop import (
+    CANARY,
+    CRASHED,
+    MANY,
+    NOW,
+    OLD,
+    PODS,
+    STABLE,
+    condition,
+    container,
+    deployed,
+    make_api,
+    make_shop,
+    pod,
+    probed,
+)
+
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.release import Arm
+from airflow_rollout.wire import HttpResponse
+from airflow_rollout.workloads.deployment import DeploymentWorkload
+
+COMPLETE = condition("Progressing", "True", reason="NewReplicaSetAvailable")
+SCHEDULED = {"message": "Insufficient cpu", "lastTransitionTime": "1970-01-12T13:46:20Z"}
+
+
+@pytest.fixture
+def api() -> KubeApi:
+    return make_api()
+
+
+@pytest.fixture
+def workload() -> DeploymentWorkload:
+    return make_shop()
+
+
+def test_the_canary_is_ready_when_all_of_its_pods_are(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    deployed(api, workload)
+    assert not probed(api, workload).ok
+    api.objects[CANARY]["status"] = {**MANY, "availableReplicas": 2, "observedGeneration": 1}
+    assert not probed(api, workload).ok
+    api.objects[CANARY]["status"] = {**MANY, "observedGeneration": 1}
+    assert probed(api, workload).ok
+    api.objects[CANARY]["metadata"]["generation"] = 2
+    assert not probed(api, workload).ok
+
+
+@pytest.mark.parametrize(("available", "ok"), [("True", True), ("False", False)])
+def test_once_complete_the_canary_may_lose_a_pod_but_not_its_availability(
+    api: KubeApi, workload: DeploymentWorkload, available: str, ok: bool
+) -> None:
+    conditions = [COMPLETE, condition("Available", available)]
+    deployed(api, workload)["status"] = {**MANY, "readyReplicas": 2, "conditions": conditions}
+    found = probed(api, workload)
+    assert (found.ok, found.fatal) == (ok, False)
+    assert "2 of 3" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (container(state={"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}),
+         "ImagePullBackOff: not found"),
+        (container(state={"waiting": {"reason": "InvalidImageName", "message": "bad"}}),
+         "InvalidImageName"),
+        (container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=CRASHED),
+         "exit code 3, 0 restarts.: cannot read / the price list"),
+        (container(restartCount=2, lastState=CRASHED), "2 restarts"),
+        (container(restartCount=1, lastState={"terminated": {"reason": "OOMKilled",
+                   "exitCode": 137}}), "OOMKilled, exit code 137"),
+        ({"initContainerStatuses": [{"name": "init", "restartCount": 3, "lastState": CRASHED}]},
+         "container init of pod p"),
+        ({"conditions": [condition("PodScheduled", "False", **SCHEDULED)]}, "Insufficient cpu"),
+    ],
+)  # fmt: skip
+def test_a_pod_that_will_not_mend_itself_ends_the_wait_with_its_reason(
+    api: KubeApi, workload: DeploymentWorkload, status: dict[str, Any], words: str
+) -> None:
+    deployed(api, workload)
+    pod(api, "fine", "shop:2", **container(state={"running": {}}))
+    pod(api, "p", "shop:2", **status)
+    api.logs[f"{PODS}/p/log"] = "cannot read\n\n the price list\n"
+    found = probed(api, workload)
+    assert (found.ok, found.fatal) == (False, True)
+    assert re.search(words, found.detail), found.detail
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        container(state={"waiting": {"reason": "ErrImagePull", "message": "timeout"}}),
+        container(state={"waiting": {"reason": "ContainerCreating"}}),
+        container(restartCount=1, lastState=CRASHED, state={"running": {}}),
+        {"conditions": [condition("PodScheduled", "False", **SCHEDULED)]},
+    ],
+)
+def test_what_may_pass_is_waited_for(
+    api: KubeApi, workload: DeploymentWorkload, status: dict[str, Any]
+) -> None:
+    deployed(api, workload)
+    pod(api, "p", "shop:2", **status)
+    found = probed(api, workload, at=NOW - 15.0)
+    assert (found.ok, found.fatal) == (False, False)
+
+
+def test_pods_of_another_image_and_dying_ones_say_nothing_of_the_canary(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    deployed(api, workload)
+    crash = container(restartCount=9, lastState=CRASHED)
+    pod(api, "left", "shop:3", **crash)
+    pod(api, "dying", "shop:2", **crash)
+    api.objects[f"{PODS}/dying"]["metadata"]["deletionTimestamp"] = "now"
+    assert not probed(api, workload).fatal
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ([condition("ReplicaFailure", "True", message="exceeded quota: small")], "exceeded quota"),
+        ([condition("Progressing", "False", reason="ProgressDeadlineExceeded", message="late")],
+         "late"),
+    ],
+)  # fmt: skip
+def test_what_the_deployment_itself_cannot_do_is_final(
+    api: KubeApi, workload: DeploymentWorkload, conditions: list[Any], words: str
+) -> None:
+    deployed(api, workload)["status"] = {"conditions": conditions}
+    found = probed(api, workload)
+    assert found.fatal
+    assert words in found.detail
+
+
+def test_a_canary_that_somebody_deleted_or_scaled_away_is_gone(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    deployed(api, workload)["spec"]["replicas"] = 0
+    assert "scaled to 0" in probed(api, workload).detail
+    del api.objects[CANARY]
+    found = probed(api, workload)
+    assert (found.ok, found.fatal) == (False, True)
+    assert "shop-canary is gone, shop runs shop:1" in found.detail
+
+
+@pytest.mark.parametrize("arm", [OLD, Arm(version="as found", target="service/shop")])
+def test_stable_serves_while_it_runs_its_image_and_has_a_pod(
+    api: KubeApi, workload: DeploymentWorkload, arm: Arm
+) -> None:
+    deployed(api, workload)
+    assert probed(api, workload, arm).ok
+    api.objects[STABLE]["status"]["availableReplicas"] = 0
+    assert not probed(api, workload, arm).ok
+
+
+def test_stable_with_another_image_is_another_version(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    containers = api.objects[STABLE]["spec"]["template"]["spec"]["containers"]
+    containers[0]["image"] = "shop:1.1"
+    assert "shop runs shop:1.1" in probed(api, workload, OLD).detail
+
+
+def test_an_api_that_is_away_says_nothing_for_a_while(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    deployed(api, workload)["status"] = {**MANY, "observedGeneration": 1}
+    assert probed(api, workload).ok
+    api.before = lambda request: HttpResponse(status=503)
+    away = probed(api, workload, at=NOW + 20.0)
+    assert (away.ok, away.at) == (True, NOW)
+    assert "seen 20 s ago" in away.detail
+    with pytest.raises(TransientAdapterError):
+        probed(api, workload, at=NOW + 21.0)
+
+
+def test_an_api_that_refuses_is_believed_at_once(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    deployed(api, workload)["status"] = {**MANY, "observedGeneration": 1}
+    assert probed(api, workload).ok
+    api.before = lambda request: HttpResponse(status=403, body=b'{"message": "pods is forbidden"}')
+    with pytest.raises(PermanentAdapterError, match="pods is forbidden"):
+        probed(api, workload)
