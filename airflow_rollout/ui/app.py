@@ -11,7 +11,6 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import (
     GetUserDep,
-    ReadableDagsFilterDep,
     requires_access_dag,
 )
 from airflow.models.dag import DagModel
@@ -101,10 +100,10 @@ def _add_feeds(app: FastAPI) -> None:
         return JSONResponse(found, headers=_HEADERS)
 
     @app.get("/feed/rollouts", dependencies=_may_read)
-    def everything(
-        session: SessionDep, permitted: ReadableDagsFilterDep, since: str = ""
-    ) -> JSONResponse:
-        found = rollouts.rollouts(session, permitted=set(permitted.value or ()), since=since)
+    def everything(session: SessionDep, user: GetUserDep, since: str = "") -> JSONResponse:
+        # Airflow's own filter looks for the auth manager in its application, not in a plugin's.
+        permitted = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+        found = rollouts.rollouts(session, permitted=permitted, since=since)
         return JSONResponse(found, headers=_HEADERS)
 
     @app.get("/feed/history/{dag_id}", dependencies=_may_read)

@@ -61,7 +61,8 @@ def feed_world() -> Iterator[World]:
     create_auth_manager()
     made = World(tables=Tables(), app=build_app())
     manager = SimpleNamespace(
-        is_authorized_dag=lambda *, method, **_: made.edit if method == "PUT" else made.audit
+        is_authorized_dag=lambda *, method, **_: made.edit if method == "PUT" else made.audit,
+        get_authorized_dag_ids=lambda **_: set(made.permitted),
     )
     for route in made.app.routes:
         if isinstance(route, APIRoute):
@@ -78,8 +79,3 @@ def feed_world() -> Iterator[World]:
 def _grant(route: APIRoute, made: World) -> None:
     for dependency in route.dependencies:
         made.app.dependency_overrides[dependency.dependency] = lambda: None
-    for dependant in route.dependant.dependencies:
-        if "permitted" in getattr(dependant.call, "__qualname__", ""):
-            made.app.dependency_overrides[dependant.call] = lambda: SimpleNamespace(
-                value=made.permitted
-            )

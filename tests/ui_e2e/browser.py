@@ -99,7 +99,7 @@ class Tab:
     """One page: where it goes, what is in it, what it asked for and complained of."""
 
     def __init__(self, url: str) -> None:
-        self._socket = connect(url, max_size=None)
+        self._socket = connect(url, max_size=None, ping_interval=None, close_timeout=0.5)
         self._number = 0
         self.complaints: list[str] = []
         self.requests: list[tuple[str, str]] = []

@@ -78,7 +78,8 @@ export function mountList(element, { navigate }) {
     const before = row.before && row.state !== row.before.state ? h("div", { class: "muted before" }, `before: ${row.before.version} ${stateOf(row.before.state)[1]}`) : null;
     const exposure = row.exposed ? `${row.exposed.toLocaleString()}${row.exposed_bad ? `, ${row.exposed_bad.toLocaleString()} bad` : ""}` : "–";
     const main = h("tr", { class: row.needs ? "needs" : "" },
-      h("th", { scope: "row" }, link(path, navigate, { "data-key": `s${key}` }, nameOf(row)), " ", row.run_id ? toggle : null),
+      h("th", { scope: "row" }, link(path, navigate, { "data-key": `s${key}` }, nameOf(row)), " ", row.run_id ? toggle : null,
+        row.dag_id === row.service ? null : h("div", { class: "muted dag" }, row.dag_id)),
       h("td", {}, h("span", { class: `badge ${tone}` }, h("span", { "aria-hidden": "true" }, glyph), ` ${word}`), row.needs ? h("div", { class: "attention" }, row.needs) : null),
       h("td", {}, row.version || "–", row.stable ? h("div", { class: "muted" }, `over ${row.stable}`) : null),
       h("td", { class: "n" }, weight(row)),
@@ -104,11 +105,11 @@ export function mountList(element, { navigate }) {
 
   async function ask(signal) {
     const feed = await get(`rollout/feed/rollouts?since=${encodeURIComponent(state.cursor)}`, signal);
-    state.cursor = feed.cursor;
     if (feed.changed) {
       state.rows = feed.rollouts;
       render();
     }
+    state.cursor = feed.cursor;
     return PACE_MS;
   }
 

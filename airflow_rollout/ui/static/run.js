@@ -32,8 +32,9 @@ export function mountRun(element, { dagId, runId, navigate }) {
     const since = encodeURIComponent(state.cursor);
     const feed = await get(`rollout/feed/run/${place(dagId, runId)}?since=${since}`, signal);
     state.skew = feed.now - Date.now() / 1000;
-    state.cursor = feed.cursor;
     if (feed.changed) take(feed);
+    // Only now: what could not be shown is asked for again.
+    state.cursor = feed.cursor;
     return OPEN.includes(state.feed.run.state) ? PACE_MS : ENDED_MS;
   }
 
@@ -42,7 +43,7 @@ export function mountRun(element, { dagId, runId, navigate }) {
     state.parts.take(feed.series);
     if (!feed.rollouts.length) return empty(feed);
     const groups = feed.rollouts.map((record) => record.group);
-    if (groups.join("\n") !== [...state.views.keys()].join("\n")) {
+    if (JSON.stringify(groups) !== JSON.stringify([...state.views.keys()])) {
       for (const view of state.views.values()) view.stop();
       state.views = new Map(groups.map((group) => [group, new Rollout(page, group)]));
       body.replaceChildren(...[...state.views.values()].map((view) => view.element));

@@ -4,6 +4,7 @@ import { link } from "./view.js";
 import { mark, plural, span } from "./words.js";
 
 const VERDICTS = ["passed", "undecided", "no data", "cannot be measured", "failed"];
+const UNSTARTED = ["skipped", "upstream_failed", "removed"];
 const DONE = ["success", "failed", "skipped", "upstream_failed", "removed"];
 
 /** Return what a step that judges still needs, empty where nothing is missing. */
@@ -23,7 +24,7 @@ function glyph(tone) {
   return { good: "✓", bad: "✕", info: "◐", idle: "○", warn: "!" }[tone];
 }
 
-function stateOf(step, gate, task) {
+function stateOf(gate, task, isOver) {
   if (gate?.judgement.ends) {
     const tone = gate.judgement.verdict === 0 ? "good" : "bad";
     return [tone, VERDICTS[gate.judgement.verdict]];
@@ -32,6 +33,7 @@ function stateOf(step, gate, task) {
   if (task?.state === "failed") return ["bad", gate ? "ended" : "failed"];
   if (task && DONE.includes(task.state)) return ["idle", "not reached"];
   if (gate) return [gate.judgement.verdict > 1 ? "warn" : "info", "judges"];
+  if (isOver) return ["idle", "not reached"];
   return task?.state ? ["info", "begins"] : ["idle", "to come"];
 }
 
@@ -42,9 +44,9 @@ function line(feed, data, step, waiting, navigate) {
     name, id: `${prefix}${step.id}.${name}`,
     found: feed.tasks.find((one) => one.task_id === `${prefix}${step.id}.${name}`),
   }));
-  const [tone, word] = stateOf(step, gate, tasks[1].found);
+  const [tone, word] = stateOf(gate, tasks[1].found, data.outcome !== null);
   const isNow = gate && gate === data.gates.at(-1) && waiting;
-  const took = gate ? span((gate.judgement.ends || !isNow ? gate.judgement.at : gate.judgement.at) - gate.written_at) : "";
+  const took = gate ? span(gate.judgement.at - gate.written_at) : "";
   const path = (id) => `dags/${encodeURIComponent(data.dag_id)}/runs/${encodeURIComponent(data.run_id)}/tasks/${encodeURIComponent(id)}`;
   return h("li", { class: `step ${tone}`, "aria-current": isNow ? "step" : false },
     h("div", { class: "row" },
@@ -53,14 +55,14 @@ function line(feed, data, step, waiting, navigate) {
     isNow ? h("p", { class: "waiting" }, waiting) : null,
     gate ? counts(data, gate) : null,
     h("p", { class: "links" }, ...tasks.flatMap(({ name, id, found }) =>
-      found?.state ? [link(path(id), navigate, { "data-key": id }, `${name}: ${found.state.replaceAll("_", " ")}`), " "] : [])));
+      found?.state && !UNSTARTED.includes(found.state) ? [link(path(id), navigate, { "data-key": id }, `${name}: ${found.state.replaceAll("_", " ")}`), " "] : [])));
 }
 
 function counts(data, gate) {
   const least = data.outline?.min_requests;
   return h("ul", { class: "counts" }, ...gate.judgement.metrics.map((metric) => {
-    const enough = least && metric.evidence !== null ? ` of ${least}` : "";
-    const requests = metric.canary_requests ? `${metric.canary_requests.toLocaleString()}${enough} requests` : "no count";
+    const enough = least && metric.evidence !== null ? ` (at least ${least})` : "";
+    const requests = metric.canary_requests ? `${plural(metric.canary_requests, "request")}${enough}` : "no count";
     return h("li", {}, h("span", { class: `glyph ${metric.verdict === 0 ? "good" : metric.verdict === 4 ? "bad" : "idle"}`, "aria-hidden": "true" },
       metric.verdict === 0 ? "✓" : metric.verdict === 4 ? "✕" : "·"), ` ${metric.name}: ${VERDICTS[metric.verdict]}, ${requests}${metric.observed_only ? ", observed only" : ""}`);
   }));
