@@ -69,15 +69,24 @@ class Browser:
             time.sleep(_POLL_SECONDS)
         raise TimeoutError("Chromium did not start")
 
-    def open(self, *, width: int = 1440, height: int = 1000, dark: bool = False) -> Tab:
-        """Return a new tab with cookies of its own."""
+    def open(
+        self,
+        *,
+        width: int = 1440,
+        height: int = 1000,
+        dark: bool = False,
+        beside: Tab | None = None,
+    ) -> Tab:
+        """Return a new tab with cookies and connections of its own, or those of the one beside."""
         version = httpx.get(f"http://127.0.0.1:{self._port}/json/version").json()
         with connect(version["webSocketDebuggerUrl"]) as whole:
-            context = _ask(whole, 1, "Target.createBrowserContext")["browserContextId"]
+            context = beside.context if beside else ""
+            if not context:
+                context = _ask(whole, 1, "Target.createBrowserContext")["browserContextId"]
             target = _ask(
                 whole, 2, "Target.createTarget", url="about:blank", browserContextId=context
             )["targetId"]
-        tab = Tab(f"ws://127.0.0.1:{self._port}/devtools/page/{target}")
+        tab = Tab(f"ws://127.0.0.1:{self._port}/devtools/page/{target}", context)
         tab.size(width, height)
         tab.colours(dark=dark)
         self._tabs.append(tab)
@@ -98,7 +107,8 @@ def _ask(socket: ClientConnection, number: int, method: str, **params: Any) -> d
 class Tab:
     """One page: where it goes, what is in it, what it asked for and complained of."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, context: str) -> None:
+        self.context = context
         self._socket = connect(url, max_size=None, ping_interval=None, close_timeout=0.5)
         self._number = 0
         self.complaints: list[str] = []

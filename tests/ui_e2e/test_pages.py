@@ -1,0 +1,230 @@
+"""The pages in a real Airflow: releases that are watched, steered and found again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import httpx
+import pytest
+from browser import Tab
+from scene import BROKEN
+from ui_stage import Stage
+
+pytestmark = pytest.mark.e2e
+
+BADGE = ".rollout .title .badge"
+
+
+def start(stage: Stage, service: str, **conf: Any) -> None:
+    """Release v2 of a service that has a stable v1 and users."""
+    scene = stage.scene(service)
+    scene.given_stable("v1")
+    scene.given_version("v2", **(BROKEN if service == "bad" else {}))
+    scene.start("v2", **conf)
+
+
+def line(tab: Tab, chart: int, tone: str) -> str:
+    """Return the path of a line of a chart, empty while it has none."""
+    found = tab.js(
+        f"document.querySelectorAll('.rollout .plot')[{chart}]"
+        f"?.querySelector('.line.{tone}')?.getAttribute('d') ?? ''"
+    )
+    return str(found)
+
+
+def confirm(tab: Tab, key: str, says: str, comment: str = "") -> None:
+    """Click an action, read what it is going to do, and say yes."""
+    tab.click(f".rollout [data-key={key}]")
+    tab.wait_for_text(says, within="dialog")
+    if comment:
+        tab.click("dialog textarea")
+        tab.type(comment)
+    tab.click("dialog [type=submit]")
+
+
+@pytest.fixture(scope="module")
+def held(stage: Stage) -> Stage:
+    """Return the stage with a release that is judged until somebody ends it."""
+    start(stage, "held")
+    return stage
+
+
+def test_a_bad_release_is_watched_live_from_its_start_to_its_rollback(
+    stage: Stage, pictures: Path
+) -> None:
+    start(stage, "bad")
+    tab = stage.tab(width=1440, height=1250)
+    tab.go(stage.page("bad"))
+    tab.wait_for_text("rolled back", within=BADGE, seconds=90)
+    tab.wait(lambda: line(tab, 0, "canary") and line(tab, 1, "canary"))
+    said = tab.text(".rollout .head")
+    assert "FAIL request-success-rate" in said
+    assert "Weight now\n0 %" in said
+    assert "First bad measurement → safe" in said
+    assert "Started by\nadmin" in said
+    # The reason is what is read first.
+    reason = tab.js("document.querySelector('.reason').getBoundingClientRect().top")
+    charts = tab.js("document.querySelector('.plot').getBoundingClientRect().top")
+    assert reason < charts
+    stage.check_quiet(tab)
+    tab.picture(pictures / "rollback-light.png")
+    dark = stage.tab(width=1440, height=1250, dark=True)
+    dark.go(stage.page("bad"))
+    dark.wait(lambda: line(dark, 0, "canary"))
+    dark.picture(pictures / "rollback-dark.png")
+
+
+def test_a_good_release_is_watched_live_to_its_promotion(stage: Stage, pictures: Path) -> None:
+    start(stage, "good", interval="5s")
+    tab = stage.tab("vic", width=1280, height=1250)
+    tab.go(stage.page("good"))
+    tab.wait_for_text("running", within=BADGE, seconds=60)
+    tab.wait(lambda: line(tab, 0, "canary"))
+    before = line(tab, 0, "canary")
+    tab.wait(lambda: line(tab, 0, "canary") != before, 20)
+    tab.wait_for_text("promoted", within=BADGE, seconds=120)
+    assert "100 %" in tab.text(".rollout .facts")
+    stage.check_quiet(tab)
+    tab.picture(pictures / "promotion.png")
+
+
+def test_who_may_only_look_has_no_buttons_and_is_refused_when_they_force_one(held: Stage) -> None:
+    tab = held.tab("vic")
+    tab.go(held.page("held"))
+    tab.wait_for_text("running", within=BADGE)
+    assert tab.js("document.querySelectorAll('.rollout [data-key=abort]').length") == 0
+    path = f"{held.url}/api/v2/dags/held/dagRuns/release-v2/taskInstances/step_01.gate"
+    status = tab.js(
+        f"fetch({json.dumps(path)}, {{method: 'PATCH', body: '{{\"new_state\": \"success\"}}', "
+        "headers: {'Content-Type': 'application/json'}}).then((a) => a.status)"
+    )
+    assert status == 403
+
+
+def test_eight_pages_at_once_keep_airflow_usable(held: Stage) -> None:
+    first = held.tab("ann")
+    tabs = [first, *(held.tab("ann", beside=first) for _ in range(7))]
+    for tab in tabs:
+        tab.go(held.page("held"))
+    for tab in tabs:
+        tab.wait("!!document.querySelector('.rollout .title .badge')", 90)
+    for _ in range(3):
+        status = tabs[-1].js("fetch('/api/v2/dags').then((answer) => answer.status)")
+        assert status == 200
+    for tab in tabs:
+        held.check_quiet(tab)
+        tab.close()
+
+
+def test_the_page_goes_on_after_the_api_server_was_killed(held: Stage) -> None:
+    tab = held.tab("ann")
+    tab.go(held.page("held"))
+    tab.wait_for_text("running", within=BADGE)
+    held.lab.airflow.kill("api-server")
+    tab.wait_for_text("Airflow does not answer", seconds=40)
+    held.lab.airflow.start("api-server")
+    held.lab.airflow.wait_ready()
+    tab.wait("document.querySelector('.rollout .above').children.length === 0", 60)
+    assert "running" in tab.text(BADGE)
+    # A browser itself tells of every connection that was refused; nothing else may have gone wrong.
+    assert [said for said in tab.complaints if "ERR_" not in said] == []
+
+
+def test_a_user_promotes_a_step_and_then_aborts(held: Stage) -> None:
+    tab = held.tab("ann", height=1400)
+    tab.go(held.page("held"))
+    tab.wait("!!document.querySelector('[data-key=promote]')")
+    confirm(tab, "promote", "puts 100 % on the new version", "numbers are fine")
+    tab.wait_for_text("100 %", within=".rollout .facts")
+    tab.wait("!!document.querySelector('[data-key=abort]')")
+    confirm(tab, "abort", "puts 100 % on stable now", "customers call")
+    tab.wait(lambda: "aborted" in tab.text(BADGE) or "rolled back" in tab.text(BADGE), 60)
+    tab.click("[data-key=open-people]")
+    people = tab.text("[data-key=people]")
+    assert "numbers are fine" in people
+    assert "customers call" in people
+    assert "ann" in people
+    held.check_quiet(tab)
+
+
+def test_a_step_that_asks_is_approved_with_a_comment(stage: Stage) -> None:
+    start(stage, "asks")
+    tab = stage.tab("admin", height=1400)
+    tab.go(stage.page("asks"))
+    tab.wait_for_text("Approve", seconds=90)
+    confirm(tab, "promote", "Approve this step?", "seen by the team")
+    tab.wait_for_text("promoted", within=BADGE, seconds=90)
+    tab.click("[data-key=open-people]")
+    assert "seen by the team" in tab.text("[data-key=people]")
+    stage.check_quiet(tab)
+
+
+def test_the_list_finds_releases_and_keeps_its_view_in_the_address(
+    stage: Stage, pictures: Path
+) -> None:
+    tab = stage.tab("vic", width=1440, height=700)
+    tab.go(f"{stage.url}/plugin/rollouts")
+    tab.wait("document.querySelectorAll('.rollout .rows tbody tr').length >= 4")
+    tab.picture(pictures / "rollouts.png")
+    tab.click(".rollout [data-key=fstopped]")
+    tab.click(".rollout input[type=search]")
+    tab.type("bad")
+    tab.wait("document.querySelectorAll('.rollout .rows tbody tr').length === 1")
+    address = tab.js("location.href")
+    assert parse_qs(urlparse(address).query) == {"show": ["stopped"], "q": ["bad"]}
+    again = stage.tab("vic")
+    again.go(address)
+    again.wait("document.querySelectorAll('.rollout .rows tbody tr').length === 1")
+    again.click(".rollout [data-key^='h']")
+    again.wait_for_text("1 release: 0 promoted")
+    again.click(".rollout .rows a")
+    again.wait_for_text("rolled back", within=BADGE)
+    stage.check_quiet(again)
+
+
+def test_one_goes_to_another_run_and_back(stage: Stage) -> None:
+    stage.scene("bad").api.trigger(
+        "bad", run_id="release-v3", conf={"version": "v3", "url": "http://127.0.0.1:9"}
+    )
+    tab = stage.tab(width=1440)
+    tab.go(stage.page("bad", "release-v3"))
+    tab.wait("!!document.querySelector('[data-key=switcher]')", 90)
+    choose = (
+        "(() => {{ const s = document.querySelector('[data-key=switcher]'); s.value = '{}'; "
+        "s.dispatchEvent(new Event('change')); }})()"
+    )
+    tab.js(choose.format("release-v2"))
+    tab.wait_for_text("FAIL request-success-rate")
+    tab.js(choose.format("release-v3"))
+    tab.wait("document.querySelector('.rollout .versions')?.innerText.includes('v3')")
+    tab.js("history.back()")
+    tab.wait_for_text("FAIL request-success-rate")
+    stage.check_quiet(tab)
+
+
+def test_a_run_that_is_no_release_says_so_beside_another_plugin(stage: Stage) -> None:
+    stage.lab.airflow.api.trigger("none", run_id="r1", conf={})
+    tab = stage.tab()
+    tab.go(stage.page("none", "r1"))
+    tab.wait_for_text("No release here", seconds=60)
+    tab.go(f"{stage.url}/dags/none/runs/r1/plugin/other")
+    tab.wait("document.querySelector('#other')?.innerText === 'other'")
+    tab.go(stage.page("none", "r1"))
+    tab.wait_for_text("No release here")
+    stage.check_quiet(tab)
+
+
+def test_who_is_not_logged_in_is_led_to_airflows_login(stage: Stage) -> None:
+    page = f"{stage.url}/rollout/record/bad/release-v2"
+    answer = httpx.get(page, headers={"accept": "text/html"})
+    assert answer.status_code == 307
+    place = urlparse(answer.headers["location"])
+    assert place.path == "/api/v2/auth/login"
+    assert parse_qs(place.query) == {"next": [page]}
+    tab = stage.browser.open()
+    tab.go(page)
+    tab.wait("location.pathname.includes('/auth/login')")
+    assert tab.js("new URLSearchParams(location.search).get('next')") == page

@@ -1,0 +1,59 @@
+"""A lab with releases, and tabs in which somebody is logged in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import httpx
+from browser import Browser, Tab
+from scene import Scene
+
+from airflow_rollout.demo.lab import Lab
+
+__all__ = ["Stage"]
+
+
+@dataclass
+class Stage:
+    """The lab, its services, and tabs in which somebody is logged in."""
+
+    lab: Lab
+    browser: Browser
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.lab.airflow.url
+
+    def scene(self, service: str) -> Scene:
+        return Scene(self.lab, service)
+
+    def token(self, user: str) -> str:
+        if user not in self._tokens:
+            # Airflow has made up passwords for those that had none.
+            passwords = json.loads((self.lab.airflow.home / "passwords.json").read_text())
+            answer = httpx.post(
+                f"{self.url}/auth/token",
+                json={"username": user, "password": passwords[user]},
+                timeout=60,
+            )
+            self._tokens[user] = answer.json()["access_token"]
+        return self._tokens[user]
+
+    def tab(self, user: str = "admin", *, beside: Tab | None = None, **options: object) -> Tab:
+        """Return a tab of a user; `beside` another one it shares cookies and connections."""
+        tab = self.browser.open(beside=beside, **options)  # type: ignore[arg-type]
+        tab.cookie(self.url, "_token", self.token(user))
+        return tab
+
+    def page(self, dag_id: str, run_id: str = "release-v2") -> str:
+        return f"{self.url}/dags/{dag_id}/runs/{run_id}/plugin/rollout"
+
+    def check_quiet(self, tab: Tab) -> None:
+        """Check that the page complained of nothing and asked nobody else."""
+        assert tab.complaints == []
+        outside = [
+            url for _, url in tab.requests if not url.startswith((self.url, "data:", "blob:"))
+        ]
+        assert outside == []
