@@ -1,4 +1,4 @@
-"""A service under traffic, as Datadog and New Relic would tell of it at any time."""
+"""A service under traffic, as each system of the first class would tell of it at any time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from contract import START
 from counted import EDGES, Counts
+from counter_servers import prometheus, scrape
 from vendor_servers import datadog, newrelic
 
 from airflow_rollout.analysis.judge import Judge, StepContext
@@ -21,10 +22,11 @@ from airflow_rollout.triggers.gate_loop import read_window
 from airflow_rollout.wire import HttpRequest, HttpResponse, Request, Response
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
 
-__all__ = ["SERVERS", "World", "judged"]
+__all__ = ["DEADLINE_SECONDS", "EVERY_SECONDS", "SERVERS", "WRITTEN", "Fault", "World", "judged"]
 
 EVERY_SECONDS = 5.0
 WRITTEN = START + 60.0
+DEADLINE_SECONDS = 480.0
 
 # What is wrong with a healthy version: every service has some of it.
 _STABLE_BAD = 0.002
@@ -39,7 +41,7 @@ class World:
 
     :param bad: share of the canary's requests that are bad: errors, and slower than 0.4 s.
     :param written_at: when the canary gets its first request.
-    :param stops_at: when the vendor gets no data any more; it goes on answering.
+    :param stops_at: when the system gets no data any more; it goes on answering.
     :param rates: requests a second.
     """
 
@@ -69,6 +71,8 @@ Server = Callable[[World, HttpRequest], HttpResponse]
 SERVERS: dict[str, tuple[Server, tuple[tuple[str, str], ...]]] = {
     "datadog": (datadog, ()),
     "newrelic": (newrelic, (("account", "1"),)),
+    "prometheus": (prometheus, ()),
+    "scrape": (scrape, ()),
 }
 
 # What a fault makes of an answer; it may raise instead.
@@ -104,7 +108,7 @@ async def _gate(provider: str, world: World, metric: Metric, fault: Fault | None
     )  # fmt: skip
     step = StepContext(
         step_id="step_01", weight=10, written_at=WRITTEN, hold_seconds=120.0,
-        deadline_seconds=480.0, release_started_at=WRITTEN,
+        deadline_seconds=DEADLINE_SECONDS, release_started_at=WRITTEN,
     )  # fmt: skip
     judge = Judge(params, step)
     world.now = WRITTEN
