@@ -24,7 +24,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 	"$$name" -c 'import sys, ensurepip; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$name" && break; done)
 
-.PHONY: help demo test lint bench soak requirements clean
+.PHONY: help demo test lint bench soak cluster requirements clean
 
 help: ## say what can be made (default)
 	@echo "make <target> [ARGS=...]"
@@ -62,6 +62,10 @@ bench: $(VENV)/test.installed ## measure what the README promises; ARGS is passe
 
 soak: $(VENV)/test.installed ## random faults on real releases; ARGS="--schedules 500 --seed 1 --minutes 60"
 	@$(BIN)/python tests/faults/soak.py $(ARGS)
+
+cluster: $(VENV)/test.installed ## release on a real Kubernetes on this machine; needs root, Go, containerd
+	@tests/cluster/node/build >/dev/null
+	@$(BIN)/pytest -m cluster tests/cluster $(PYTEST_ARGS)
 
 requirements: ## pin and hash anew what demo and tests install
 	@$(MAKE) --no-print-directory $(VENV)/created

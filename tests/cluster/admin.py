@@ -1,0 +1,96 @@
+"""The administrator's own way to the API of a node, apart from what is tested."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+RawObject = dict[str, Any]
+
+_GROUPS = {
+    "Deployment": ("apps/v1", "deployments"),
+    "Gateway": ("gateway.networking.k8s.io/v1", "gateways"),
+    "GatewayClass": ("gateway.networking.k8s.io/v1", "gatewayclasses"),
+    "HTTPRoute": ("gateway.networking.k8s.io/v1", "httproutes"),
+    "LimitRange": ("v1", "limitranges"),
+    "Namespace": ("v1", "namespaces"),
+    "Node": ("v1", "nodes"),
+    "Pod": ("v1", "pods"),
+    "ResourceQuota": ("v1", "resourcequotas"),
+    "Service": ("v1", "services"),
+    "Lease": ("coordination.k8s.io/v1", "leases"),
+    "ClusterRole": ("rbac.authorization.k8s.io/v1", "clusterroles"),
+    "ClusterRoleBinding": ("rbac.authorization.k8s.io/v1", "clusterrolebindings"),
+    "Role": ("rbac.authorization.k8s.io/v1", "roles"),
+    "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
+}
+
+
+class Admin:
+    """Ask and change anything.
+
+    :param url: the API server's address.
+    :param ca: its certificate.
+    :param manager: whose changes these are, in `managedFields`.
+    """
+
+    def __init__(self, url: str, *, token: str, ca: Path, manager: str = "somebody") -> None:
+        self.url = url
+        self._token = token
+        self._ca = ca
+        self._manager = manager
+
+    def path(self, kind: str, name: str = "", namespace: str = "") -> str:
+        group, plural = _GROUPS[kind]
+        parts = ["/api" if group == "v1" else "/apis", group]
+        parts += ["namespaces", namespace] if namespace else []
+        return "/".join([*parts, plural, *([name] if name else [])])
+
+    def get(self, kind: str, name: str = "", namespace: str = "") -> RawObject | None:
+        """Return an object or a list, None where there is none."""
+        try:
+            return json.loads(self.ask("GET", self.path(kind, name, namespace)))  # type: ignore[no-any-return]
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def apply(self, body: RawObject, namespace: str = "") -> None:
+        """Create or replace what this manager owns of an object."""
+        path = self.path(body["kind"], body["metadata"]["name"], namespace)
+        self.apply_bytes(path, json.dumps(body).encode())
+
+    def apply_bytes(self, path: str, body: bytes) -> None:
+        query = f"?fieldManager={self._manager}&force=true"
+        self.ask("PATCH", path + query, body, "application/apply-patch+yaml")
+
+    def patch(self, kind: str, name: str, namespace: str, change: Any) -> None:
+        """Change an object by hand: a list is a JSON patch, a mapping is merged."""
+        word = "json" if isinstance(change, list) else "merge"
+        path = f"{self.path(kind, name, namespace)}?fieldManager={self._manager}"
+        self.ask("PATCH", path, json.dumps(change).encode(), f"application/{word}-patch+json")
+
+    def delete(self, kind: str, name: str, namespace: str = "") -> None:
+        self.ask("DELETE", self.path(kind, name, namespace))
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+    ) -> bytes:
+        headers = {"authorization": f"Bearer {self._token}", "content-type": kind}
+        request = urllib.request.Request(self.url + path, body, headers, method=method)
+        # Its certificate is made when the server starts, and whatever proxy there is, it is not the
+        # way to this machine.
+        context = ssl.create_default_context(cafile=str(self._ca))
+        handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
+            return answer.read()  # type: ignore[no-any-return]
+
+
+def is_true(found: RawObject | None, kind: str) -> bool:
+    """Say whether a condition of an object is true."""
+    conditions = ((found or {}).get("status") or {}).get("conditions") or []
+    return any(one["type"] == kind and one["status"] == "True" for one in conditions)

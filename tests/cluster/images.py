@@ -1,0 +1,77 @@
+"""The images of the tests: one binary, whose behaviour stands in each image's environment."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+SANDBOX = "tests/sandbox:1"
+
+# version -> what makes it what it is.
+VERSIONS: dict[str, dict[str, str]] = {
+    "v1": {},
+    "v2": {},
+    "v3": {},
+    "errors": {"ERRORS": "0.3"},
+    "slow": {"SLOW_SECONDS": "0.4"},
+    "crash": {"CRASH_AFTER_SECONDS": "-1"},
+    "crashlater": {"CRASH_AFTER_SECONDS": "3"},
+    "memory": {"TAKE_MEGABYTES": "128"},
+    "neverready": {"READY_AFTER_SECONDS": "-1"},
+}
+
+
+def image(version: str) -> str:
+    """Return the name of a version's image."""
+    return f"tests/service:{version}"
+
+
+def write_archive(binary: Path, path: Path) -> None:
+    """Write an archive in the OCI layout with all images; they share one layer."""
+    blobs: dict[str, bytes] = {}
+
+    def blob(kind: str, data: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = data
+        media = f"application/vnd.oci.image.{kind}"
+        return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(data)}
+
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as layer:
+        _add(layer, "service", binary.read_bytes(), 0o755)
+    diff = blob("layer.v1.tar", packed.getvalue())
+    settings = {image(name): {"VERSION": name, **env} for name, env in VERSIONS.items()}
+    manifests = []
+    for name, env in {SANDBOX: None, **settings}.items():
+        run = {"Entrypoint": ["/service", *(["sandbox"] if env is None else [])]}
+        variables = [f"{key}={value}" for key, value in (env or {}).items()]
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {**run, "Env": variables},
+            "rootfs": {"type": "layers", "diff_ids": [diff["digest"]]},
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": blob("config.v1+json", json.dumps(config).encode()),
+            "layers": [diff],
+        }
+        found = blob("manifest.v1+json", json.dumps(manifest).encode())
+        notes = {"io.containerd.image.name": f"docker.io/{name}"}
+        manifests.append({**found, "annotations": notes})
+    index = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+    with tarfile.open(path, "w") as archive:
+        _add(archive, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
+        _add(archive, "index.json", index)
+        for name, data in blobs.items():
+            _add(archive, name, data)
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), mode
+    archive.addfile(entry, io.BytesIO(data))

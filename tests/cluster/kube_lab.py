@@ -1,0 +1,183 @@
+"""A real Kubernetes with one node and a gateway, and what a test does with it."""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import json
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from admin import RawObject
+from control_plane import RELEASER, ControlPlane
+from gateway_part import GATEWAY, Gateway
+from images import image
+from node_part import Node
+
+from airflow_rollout.demo.part import Part
+from airflow_rollout.demo.processes import Processes
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+EXAMPLE = Path(__file__).parents[2] / "examples/kubernetes"
+
+
+class KubeLab(Part):
+    """Run everything on this machine; one at a time.
+
+    :param binaries: what `node/build` made.
+    """
+
+    def __init__(self, binaries: Path) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="rollout-k8s-"))
+        self._lock = (Path(tempfile.gettempdir()) / "rollout-kubernetes.lock").open("w")
+        self._processes = Processes(self._home / "logs", remove=self._home)
+        self.control = ControlPlane(binaries, self._home / "control", processes=self._processes)
+        self.admin = self.control.admin
+        self.node = Node(
+            binaries,
+            self._home / "n",
+            admin=self.admin,
+            kubeconfig=self._home / "control/admin.kubeconfig",
+            processes=self._processes,
+        )
+        self.gateway = Gateway(
+            binaries / "gateway-api",
+            admin=self.admin,
+            token=self.control.token,
+            ca=self.control.ca,
+            processes=self._processes,
+        )
+
+    @property
+    def processes(self) -> Processes:
+        return self._processes
+
+    @property
+    def home(self) -> Path:
+        return self._home
+
+    def come_up(self) -> None:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        for part in (self.control, self.node, self.gateway):
+            part.come_up()
+        self._apply_example("role.yaml", kinds=("ClusterRole", "ClusterRoleBinding"))
+
+    def close(self) -> None:
+        try:
+            self.gateway.close()
+            self.node.close()
+        finally:
+            self._processes.close()
+            self._lock.close()
+
+    def namespace(self, name: str, *, replicas: int = 2) -> Shop:
+        """Make a namespace with the example's service, route and Role; wait until it serves."""
+        self.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self._apply_example("role.yaml", name, kinds=("Role", "RoleBinding"))
+        self._apply_example("service.yaml", name, replicas=replicas)
+        self._apply_example("route.yaml", name, kinds=("HTTPRoute",))
+        shop = Shop(self, name)
+        shop.until(lambda: shop.answer() == "v1", "the stable version serves")
+        return shop
+
+    def _apply_example(
+        self, file: str, namespace: str = "", *, kinds: tuple[str, ...] = (), replicas: int = 2
+    ) -> None:
+        for found in yaml.safe_load_all((EXAMPLE / file).read_text()):
+            if not kinds or found["kind"] in kinds:
+                self.admin.apply(_placed(found, namespace, replicas), namespace)
+
+
+class Shop:
+    """One namespace with the example's service in it."""
+
+    def __init__(self, lab: KubeLab, namespace: str) -> None:
+        self.lab = lab
+        self.name = namespace
+        self.admin = lab.admin
+
+    def get(self, kind: str, name: str = "checkout") -> RawObject | None:
+        return self.admin.get(kind, name, self.name)
+
+    def patch(self, kind: str, name: str, change: Any) -> None:
+        self.admin.patch(kind, name, self.name, change)
+
+    def answer(self) -> str:
+        """Return which version answers one request, or the status of an error."""
+        request = urllib.request.Request(self.lab.gateway.url, headers={"host": self.host})
+        try:
+            with _direct.open(request, timeout=3) as found:
+                return found.read().decode().strip()  # type: ignore[no-any-return]
+        except urllib.error.HTTPError as error:
+            return str(error.code)
+        except OSError as error:
+            return type(error).__name__
+
+    def answers(self, count: int) -> dict[str, int]:
+        """Return how many of some requests each version answered."""
+        found: dict[str, int] = {}
+        for _ in range(count):
+            version = self.answer()
+            found[version] = found.get(version, 0) + 1
+        return found
+
+    @property
+    def host(self) -> str:
+        return f"{self.name}.test"
+
+    def weights(self) -> dict[str, int]:
+        """Return weight by backend, as the route says it."""
+        found = self.get("HTTPRoute")
+        if found is None:
+            return {}
+        refs = found["spec"]["rules"][0].get("backendRefs") or []
+        return {ref["name"]: ref.get("weight", 1) for ref in refs}
+
+    def stable_image(self) -> str:
+        found = self.get("Deployment")
+        assert found is not None
+        return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    def made(self) -> list[str]:
+        """Return what a release has made and not removed."""
+        kinds = ("Deployment", "Service")
+        return [kind for kind in kinds if self.get(kind, "checkout-canary") is not None]
+
+    def until(self, true: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
+        """Wait until something is true; return how many seconds it took."""
+        began = time.monotonic()
+        while not true():
+            if time.monotonic() - began > seconds:
+                raise AssertionError(f"{self.name}: not within {seconds:g} s: {what}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+
+def _placed(found: RawObject, namespace: str, replicas: int) -> RawObject:
+    """Return an object of the example as it stands on this node, for this user."""
+    found = copy.deepcopy(found)
+    if found["kind"] == "Deployment":
+        found["spec"].update(replicas=replicas, progressDeadlineSeconds=30)
+        spec = found["spec"]["template"]["spec"]
+        spec["terminationGracePeriodSeconds"] = 5
+        spec["containers"][0].update(image=image("v1"), imagePullPolicy="IfNotPresent")
+        spec["containers"][0]["resources"] = {"limits": {"memory": "64Mi"}}
+    if found["kind"] == "HTTPRoute":
+        found["spec"].update(parentRefs=[GATEWAY], hostnames=[f"{namespace}.test"])
+    if found["kind"].endswith("Binding"):
+        group = "rbac.authorization.k8s.io"
+        found["subjects"] = [{"kind": "User", "name": RELEASER, "apiGroup": group}]
+    return found
+
+
+def connection(lab: KubeLab) -> str:
+    """Return the connection of whoever releases, as Airflow reads it from the environment."""
+    extra = {"kube_config_path": str(lab.control.releaser_kubeconfig())}
+    return json.dumps({"conn_type": "kubernetes", "extra": extra})

@@ -1,0 +1,172 @@
+"""Router and workload on a real node, driven as the tasks of a release drive them."""
+
+from __future__ import annotations
+
+import pytest
+from driver import Driver
+from images import image
+from kube_lab import Shop
+
+from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused
+from airflow_rollout.release import ReleaseState, is_expected
+
+pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
+
+
+def test_a_good_version_becomes_stable_and_leaves_nothing(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    assert release.preflight() == []
+    release.at(10)
+    assert shop.weights() == {"checkout": 90, "checkout-canary": 10}
+    assert shop.answers(100) == {"v1": 90, "v2": 10}
+    assert shop.stable_image() == image("v1")
+    release.raise_to(100, 10)
+    shop.until(lambda: set(shop.answers(20)) == {"v2"}, "all traffic on the canary")
+    release.promote()
+    assert shop.stable_image() == image("v2")
+    assert shop.answers(50) == {"v2": 50}
+    assert shop.weights() == {"checkout": 1}
+    assert shop.made() == []
+    split = release.split()
+    assert split is not None
+    assert (split.state, split.stable) == (ReleaseState.RELEASED, release.canary)
+
+
+def test_a_rollback_takes_the_traffic_and_removes_the_canary(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    before = shop.get("Deployment")
+    release.at(50)
+    release.go_back()
+    assert shop.answers(50) == {"v1": 50}
+    assert shop.weights() == {"checkout": 1}
+    assert shop.made() == []
+    after = shop.get("Deployment")
+    assert before is not None
+    assert after is not None
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+    with pytest.raises(ReleaseRefused, match="stopped"):
+        release.raise_to(50, 0)
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("absent", "ImagePullBackOff"),
+        ("crash", "panic: cannot read the price list"),
+    ],
+)
+def test_a_version_that_never_starts_is_given_up_with_its_reason(
+    shop: Shop, version: str, words: str
+) -> None:
+    release = Driver(shop, version)
+    release.start()
+    probe = release.ready()
+    assert (probe.ok, probe.fatal) == (False, True)
+    assert words in probe.detail
+    assert shop.answers(20) == {"v1": 20}
+    release.go_back()
+    assert shop.made() == []
+
+
+@pytest.mark.parametrize(
+    ("version", "words"), [("crashlater", "crashes"), ("memory", "OOMKilled, exit code 137")]
+)
+def test_a_version_that_crashes_after_it_was_ready_is_seen(
+    shop: Shop, version: str, words: str
+) -> None:
+    release = Driver(shop, version)
+    release.start()
+    shop.until(lambda: release.probe().fatal, "the crash is final")
+    assert words in release.probe().detail
+    release.go_back()
+
+
+def test_pods_that_nobody_can_place_end_the_wait(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    release.start()
+    # Only the canary asks for that much, as a version with another template would.
+    path = "/spec/template/spec/containers/0/resources/requests"
+    change = [{"op": "add", "path": path, "value": {"cpu": "64"}}]
+    shop.patch("Deployment", "checkout-canary", change)
+    probe = release.ready()
+    assert probe.fatal
+    assert "Insufficient cpu" in probe.detail
+    release.go_back()
+
+
+def test_a_quota_that_is_used_up_ends_the_wait(shop: Shop) -> None:
+    kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
+    shop.admin.apply({**kind, "spec": {"hard": {"pods": "2"}}}, shop.name)
+    release = Driver(shop, "v2")
+    release.start()
+    probe = release.ready()
+    assert probe.fatal
+    assert "exceeded quota: small" in probe.detail
+    release.go_back()
+    assert shop.made() == []
+
+
+def test_a_weight_set_by_hand_names_who_did_it(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    release.at(10)
+    refs = "/spec/rules/0/backendRefs"
+    shop.patch(
+        "HTTPRoute", "checkout", [{"op": "replace", "path": f"{refs}/1/weight", "value": 90}]
+    )
+    fault = is_expected(release.split(), token=release.token, canary=release.canary, weight=10)
+    assert "somebody at 20" in fault
+    release.go_back()
+    assert shop.answers(20) == {"v1": 20}
+
+
+def test_a_record_that_was_removed_by_hand_still_leads_back(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    release.at(50)
+    note = {"metadata": {"annotations": {"checkout.airflow-rollout/record": None}}}
+    shop.patch("HTTPRoute", "checkout", note)
+    fault = is_expected(release.split(), token=release.token, canary=release.canary, weight=50)
+    assert "the record is gone" in fault
+    release.go_back()
+    assert shop.answers(20) == {"v1": 20}
+    assert shop.made() == []
+
+
+def test_a_route_that_was_deleted_leaves_no_canary(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    release.at(10)
+    shop.admin.delete("HTTPRoute", "checkout", shop.name)
+    release.go_back()
+    assert shop.made() == []
+
+
+def test_a_canary_that_was_deleted_by_hand_is_gone_at_once(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    release.at(10)
+    shop.admin.delete("Deployment", "checkout-canary", shop.name)
+    probe = release.probe()
+    assert probe.fatal
+    assert "checkout-canary is gone" in probe.detail
+    release.go_back()
+    assert shop.answers(20) == {"v1": 20}
+
+
+def test_a_promotion_that_gets_stuck_is_taken_back(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    release.at(10)
+    release.raise_to(100, 10)
+    kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
+    shop.admin.apply({**kind, "spec": {"hard": {"pods": "4"}}}, shop.name)
+    with pytest.raises(PermanentAdapterError, match="exceeded quota"):
+        release.promote()
+    assert set(shop.answers(20)) == {"v2"}
+    release.go_back()
+    assert shop.stable_image() == image("v1")
+    assert shop.answers(20) == {"v1": 20}
+    assert shop.made() == []
+
+
+def test_without_the_role_nothing_is_made(shop: Shop) -> None:
+    shop.admin.delete("RoleBinding", "airflow-rollout", shop.name)
+    with pytest.raises(PermanentAdapterError, match="forbidden"):
+        Driver(shop, "v2").preflight()
+    assert shop.made() == []
