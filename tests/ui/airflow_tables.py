@@ -116,8 +116,16 @@ class Tables:
         self.piece(dag_id, run_id, f"{prefix}prepare", "events", events_piece(events))
         self.piece(dag_id, run_id, f"{prefix}step_01.gate", "gate", to_piece(gate_piece(epoch)))
 
-    def end(self, dag_id: str, run_id: str, outcome: Outcome, reason: str = "errors 5 %") -> None:
-        end = End(epoch=run_id, outcome=outcome, reason=reason, at=BEGAN.timestamp() + 90)
+    def end(
+        self,
+        dag_id: str,
+        run_id: str,
+        outcome: Outcome,
+        reason: str = "errors 5 %",
+        *,
+        after: float = 90.0,
+    ) -> None:
+        end = End(epoch=run_id, outcome=outcome, reason=reason, at=BEGAN.timestamp() + after)
         task = "promotion" if outcome is Outcome.PROMOTED else "rollback"
         self.piece(dag_id, run_id, task, "end", to_piece(end))
 

@@ -50,8 +50,6 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for tab in self._tabs:
-            tab.close()
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -92,6 +90,11 @@ class Browser:
         self._tabs.append(tab)
         return tab
 
+    def close_tabs(self) -> None:
+        """Close every page that is still open."""
+        while self._tabs:
+            self._tabs.pop().close()
+
 
 def _ask(socket: ClientConnection, number: int, method: str, **params: Any) -> dict[str, Any]:
     socket.send(json.dumps({"id": number, "method": method, "params": params}))
@@ -111,13 +114,18 @@ class Tab:
         self.context = context
         self._socket = connect(url, max_size=None, ping_interval=None, close_timeout=0.5)
         self._number = 0
+        self._is_open = True
         self.complaints: list[str] = []
         self.requests: list[tuple[str, str]] = []
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.ask(f"{domain}.enable")
 
     def close(self) -> None:
-        self._socket.close()
+        """Close the page, so that it asks nothing more; once is enough."""
+        if self._is_open:
+            self._is_open = False
+            self.ask("Page.close")
+            self._socket.close()
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and return its answer; events on the way are kept."""

@@ -30,6 +30,13 @@ def browser(need_binary: Callable[[str], Path]) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(autouse=True)
+def _no_open_pages(browser: Browser) -> Iterator[None]:
+    """Close a test's pages: each asks Airflow every second."""
+    yield
+    browser.close_tabs()
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where pictures of the pages go: `ROLLOUT_PICTURES`, or a directory of the tests."""
