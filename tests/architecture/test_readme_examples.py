@@ -50,7 +50,7 @@ def test_a_shown_command_parses(line: str) -> None:
 @pytest.mark.parametrize("line", [line for line in _lines() if line.startswith("AIRFLOW_CONN_")])
 def test_a_shown_connection_is_json(line: str) -> None:
     _, _, value = shlex.split(line)[0].partition("=")
-    assert json.loads(value)["conn_type"] in ("http", "traefik")
+    assert json.loads(value)["conn_type"] in ("http", "kubernetes", "traefik")
 
 
 def test_there_are_examples_of_each_kind() -> None:

@@ -21,6 +21,14 @@ def bag() -> DagBag:
     return DagBag(DAGS, safe_mode=True)
 
 
+def test_the_example_for_kubernetes_is_released_by_image() -> None:
+    found = DagBag(DAGS.parent / "examples" / "kubernetes", safe_mode=True)
+    assert found.import_errors == {}
+    dag = found.dags["checkout"]
+    assert {"version", "image"} <= set(dag.params)
+    assert {"prepare", "rollback", "released", "ensure_safe"} <= set(dag.task_dict)
+
+
 def dags_of(bag: DagBag, file: Path) -> list[DAG]:
     return [dag for dag in bag.dags.values() if Path(dag.fileloc) == file]
 
