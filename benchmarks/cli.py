@@ -15,7 +15,7 @@ from rich.console import Console
 
 import airflow_rollout
 from airflow_rollout.demo.processes import ending_on_sigterm
-from benchmarks import imports, judge, measurements
+from benchmarks import imports, judge, measurements, pages
 from benchmarks.gates import part as gates
 from benchmarks.judgement import part as judgement
 from benchmarks.releases import part as releases
@@ -24,7 +24,8 @@ from benchmarks.report import PartReport
 __all__ = ["PARTS", "main", "parse"]
 
 PARTS = (
-    imports.PART, judge.PART, measurements.PART, judgement.PART, gates.PART, releases.PART,
+    imports.PART, judge.PART, measurements.PART, pages.PART, judgement.PART, gates.PART,
+    releases.PART,
 )  # fmt: skip
 _INTERRUPTED = 130
 # A table in a log is as wide as it needs to be.
@@ -48,7 +49,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--json", type=_new_file, metavar="FILE", help="write every value there too"
     )
-    runs = parser.add_argument_group("imports, judge and measurements")
+    runs = parser.add_argument_group("imports, judge, measurements and pages")
     runs.add_argument(
         "--runs", type=_positive, help="fresh interpreters, releases a rate, fifty readings (5)"
     )
@@ -120,6 +121,7 @@ def _parts(options: argparse.Namespace, console: Console) -> dict[str, Callable[
         imports.PART: lambda: imports.run(console, runs=options.runs),
         judge.PART: lambda: judge.run(console, runs=options.runs, updates=options.updates),
         measurements.PART: lambda: measurements.run(console, runs=options.runs),
+        pages.PART: lambda: pages.run(console, runs=options.runs),
         judgement.PART: lambda: judgement.run(
             console, repeats=options.repeats, jobs=options.jobs, figure=options.figure
         ),

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,11 @@ class Tab:
 
     def __init__(self, url: str, context: str) -> None:
         self.context = context
-        self._socket = connect(url, max_size=None, ping_interval=None, close_timeout=0.5)
+        self._open = ExitStack()
+        # It is read only while it is asked something: an answer to a ping may be late.
+        self._socket = self._open.enter_context(
+            connect(url, max_size=None, ping_interval=None, close_timeout=0.5)
+        )
         self._number = 0
         self._is_open = True
         self.complaints: list[str] = []
@@ -125,7 +130,7 @@ class Tab:
         if self._is_open:
             self._is_open = False
             self.ask("Page.close")
-            self._socket.close()
+            self._open.close()
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and return its answer; events on the way are kept."""
