@@ -16,7 +16,7 @@ COVERAGE := --cov --cov-report=term:skip-covered
 # What stands in one file stays in one worker, so that no server is started twice.
 WORKERS ?= 2
 # One Airflow at a time: two, with the load of several services, are too much for two cores.
-REAL_AIRFLOW := tests/demo tests/e2e tests/faults
+REAL_AIRFLOW := tests/demo tests/e2e tests/faults tests/ui_e2e
 
 # The interpreter that makes the environment: `python3` if it is new enough, else a newer one.
 # Only looked for when the environment is made.
