@@ -29,7 +29,7 @@ from airflow_rollout.cluster import (
     object_path,
     pointer,
 )
-from airflow_rollout.errors import AdapterError, PermanentAdapterError
+from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
 from airflow_rollout.traffic.base import Feature, Lease, WriteConflict
 from airflow_rollout.traffic.gateway_check import Unfit, check_parents, check_rules
@@ -57,6 +57,9 @@ _LEASES = "coordination.k8s.io/v1"
 _LEASE_SECONDS = 45
 _EPOCH = "airflow-rollout/epoch"
 _SPARE = "airflow-rollout/record"
+
+# Controllers write a route's status after each change; more than that is somebody's fight.
+_MAX_CONFLICTS = 10
 
 # Traffic is safe by then: a copy that is not written is worth no wait.
 _SPARE_SECONDS = 2.0
@@ -188,29 +191,46 @@ class GatewayApiRouter:
         await self._shape(send, attached=False)
 
     async def _shape(self, send: Send, *, attached: bool) -> None:
-        """Bring the canary's backendRef, at weight 0, or take it out; weights stay as they are."""
-        route = await self._route(send)
-        rule = find_rule(route, self._service, self._canary) if route else None
-        split = await self._found(route, send)
-        if route is None or rule is None or split is None or rule.stable is None:
+        """Bring the canary's backendRef, at weight 0, or take it out; weights stay as they are.
+
+        :raises TransientAdapterError: others write so often that it did not come to it.
+        """
+        for _ in range(_MAX_CONFLICTS):
+            route = await self._route(send)
+            split = await self._found(route, send)
+            is_open = split is not None and split.state is ReleaseState.OPEN
+            if route is None or is_open != attached:
+                return
+            operations = self._shaping(route, attached=attached)
+            if not operations:
+                return
+            try:
+                await self._patch(route, operations, send)
+            except ObjectChanged:
+                continue
             return
-        is_open = split.state is ReleaseState.OPEN
-        if (rule.canary is not None) == attached or is_open != attached or rule.share > 0:
-            return
+        raise TransientAdapterError(
+            f"{self._kind} {self._name} changed under {_MAX_CONFLICTS} writes in a row",
+            system=SYSTEM,
+        )
+
+    def _shaping(self, route: RawObject, *, attached: bool) -> list[dict[str, Any]]:
+        """Return the changes that bring or take out the canary's backendRef, none if it is so."""
+        rule = find_rule(route, self._service, self._canary)
+        if rule is None or rule.stable is None or rule.share > 0:
+            return []
+        if (rule.canary is not None) == attached:
+            return []
         place = pointer("metadata", "annotations", self._before_key)
-        note: list[dict[str, Any]]
         if attached:
             refs = rule.with_weight(0)
-            note = [{"op": "add", "path": place, "value": str(rule.stable.get("weight", 1))}]
+            weight = str(rule.stable.get("weight", 1))
+            note: list[dict[str, Any]] = [{"op": "add", "path": place, "value": weight}]
         else:
-            before = annotations_of(route).get(self._before_key)
-            refs = rule.without_canary(None if before is None else int(before))
-            note = [{"op": "remove", "path": place}] if before is not None else []
-        change = {"op": "replace", "path": rule.place, "value": refs}
-        try:
-            await self._patch(route, [change, *note], send)
-        except ObjectChanged:
-            await self._shape(send, attached=attached)
+            before = annotations_of(route).get(self._before_key, "")
+            refs = rule.without_canary(int(before) if before.isdigit() else None)
+            note = [{"op": "remove", "path": place}] if before else []
+        return [{"op": "replace", "path": rule.place, "value": refs}, *note]
 
     def _operations(self, route: RawObject, split: TrafficSplit) -> list[dict[str, Any]]:
         record: dict[str, Any] = {

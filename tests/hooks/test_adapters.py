@@ -1,0 +1,44 @@
+"""Which workloads go with which routers, found before a release."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_rollout.errors import SpecError
+from airflow_rollout.hooks.adapters import Adapters, make_adapters
+from airflow_rollout.spec.loader import parse_spec
+from airflow_rollout.traffic.registry import ROUTERS
+from airflow_rollout.workloads.registry import WORKLOADS
+
+_DOCUMENT = """
+apiVersion: airflow-rollout/v1
+kind: Rollout
+metadata: {{name: app}}
+spec:
+  workload: {{kind: {workload}}}
+  traffic: {{router: {router}, conn_id: c}}
+  canary: {{steps: [{{weight: 5, hold: 5s}}]}}
+  analysis:
+    source: {{provider: prometheus, conn_id: m, every: 1s}}
+    metrics: [{{name: errors, query: up, max: 1}}]
+"""
+
+_FIT = {("gateway_api", "deployment"), ("traefik_file", "endpoints")}
+
+
+def made(router: str, workload: str) -> Adapters:
+    text = _DOCUMENT.format(router=router, workload=workload)
+    return make_adapters(parse_spec(text, file="app.yaml"))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("router", ROUTERS)
+def test_a_workload_goes_with_the_routers_that_can_lead_to_it(router: str, workload: str) -> None:
+    if (router, workload) in _FIT:
+        assert made(router, workload)
+        return
+    (allowed,) = (fit for on, fit in _FIT if on == router)
+    with pytest.raises(SpecError, match=f"does not go with router {router}") as caught:
+        made(router, workload)
+    assert str(caught.value).startswith("app.yaml: workload.kind: ")
+    assert f"allowed: {allowed}" in str(caught.value)
