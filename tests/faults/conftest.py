@@ -21,7 +21,7 @@ from fault_scene import FaultScene
 from fifty import FIFTY, fifty
 from outage import ACTS as OUTAGES
 from postgres_lab import PostgresStage, postgres_stage
-from shared import ACTS
+from shared import ACTS, LAST_ACT
 
 Played = dict[str, Any]
 
@@ -85,7 +85,8 @@ def plays(
             on_postgres.submit(opened.close)
         if FIFTY in needed:
             postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("fifty")
-            plays[FIFTY] = on_postgres.submit(_behind, alone, fifty, folder, postgres)
+            busy = [play for name, play in plays.items() if name != LAST_ACT]
+            plays[FIFTY] = on_postgres.submit(_behind, busy, fifty, folder, postgres)
         yield plays
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.demo.processes import Processes
 
-__all__ = ["ACTS", "pair"]
+__all__ = ["ACTS", "LAST_ACT", "pair"]
 
 _PATIENCE_SECONDS = 60.0
 
@@ -31,6 +32,7 @@ _AN_HOUR_SECONDS = 3600.0
 
 # A gate judges every second.
 _SEVERAL_JUDGEMENTS_SECONDS = 3.0
+_A_WRITE_SECONDS = 0.2
 _OWN_CLOCK = Path(__file__).with_name("own_clock")
 
 
@@ -136,7 +138,7 @@ def triggerer_stopped(stage: Stage) -> dict[str, Any]:
     """A triggerer sleeps past its threshold, another takes over, then it wakes up again."""
     with pair(stage) as both, second_triggerer(stage.lab):
         after = both.good.next_version()
-        stage.lab.airflow.child("triggerer").send_signal(signal.SIGSTOP, whole_session=True)
+        stop_between_writes(stage.lab)
         try:
             both.turn_bad()
             ended = both.ended()
@@ -179,6 +181,33 @@ def triggerer_never_back(stage: Stage) -> dict[str, Any]:
         "ended": ended, "sealed_after": sealed_at - start["written_at"],
         "reached": scene.reached_since(sealed_at + live_after + 0.5, "v2"),
     }  # fmt: skip
+
+
+def stop_between_writes(lab: Lab) -> None:
+    """Stop the triggerer while it does not hold the one lock of all writers to the SQLite.
+
+    Asleep with it, it would take scheduler and DAG processor down: another fault than this one.
+    """
+    triggerer = lab.airflow.child("triggerer")
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        triggerer.send_signal(signal.SIGSTOP, whole_session=True)
+        if _is_writable(lab.airflow.home / "airflow.db"):
+            return
+        triggerer.send_signal(signal.SIGCONT, whole_session=True)
+        assert time.monotonic() < end, "the database is never free"
+        time.sleep(_A_WRITE_SECONDS)
+
+
+def _is_writable(database: Path) -> bool:
+    # The others write too, but they end: who waits for longer than that waits for the sleeper.
+    with closing(sqlite3.connect(database, timeout=2.0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True
 
 
 @contextmanager
@@ -226,6 +255,8 @@ def second_triggerer(lab: Lab) -> Iterator[None]:
 
 Act = Callable[[Stage], dict[str, Any]]
 
+LAST_ACT = "triggerer-never-back"
+
 # In this order: the one that ends with a triggerer that is away for minutes is the last.
 ACTS: dict[str, Act] = {
     "triggerer-killed": triggerer_killed,
@@ -234,5 +265,5 @@ ACTS: dict[str, Act] = {
     "router-killed": router_killed,
     "clock-jumps": clock_jumps,
     "triggerer-stopped": triggerer_stopped,
-    "triggerer-never-back": triggerer_never_back,
+    LAST_ACT: triggerer_never_back,
 }

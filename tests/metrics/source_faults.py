@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+import newrelic_answers
+import prometheus_answers
 from contract import Case, body, page
 from contract_server import Fault
 from datadog_answers import CONTRACT
@@ -29,6 +31,12 @@ def _without_series(good: HttpResponse) -> HttpResponse:
     return body(data)
 
 
+def _without_result(good: HttpResponse) -> HttpResponse:
+    data = json.loads(good.body)
+    data["data"]["result"] = []
+    return body(data)
+
+
 def _refusal(status: int, **headers: str) -> HttpResponse:
     return HttpResponse(status=status, headers=headers, body=CONTRACT.refusal)
 
@@ -42,6 +50,31 @@ SOURCE_FAULTS: dict[str, dict[str, Fault]] = {
             # It is asked again after a minute.
             words="left alone|HTTP 429",
             spoil=lambda _: _refusal(429, **{"retry-after": "3600"}),
+        ),
+    },
+    "newrelic": {
+        Case.INSIDE.value: Fault(
+            words="SERVER_ERROR away",
+            spoil=lambda _: newrelic_answers.answer(
+                [newrelic_answers.error("SERVER_ERROR", "away")]
+            ),
+        ),
+        "status 403": Fault(
+            words="HTTP 403 .*Api-Key header required",
+            spoil=lambda _: HttpResponse(status=403, body=newrelic_answers.CONTRACT.refusal),
+        ),
+    },
+    "prometheus": {
+        Case.EMPTY.value: Fault(words="no sample of the router in", spoil=_without_result),
+        Case.INSIDE.value: Fault(
+            words="many-to-many",
+            spoil=lambda _: body(
+                {"status": "error", "errorType": "execution", "error": "many-to-many"}
+            ),
+        ),
+        "status 503": Fault(
+            words="HTTP 503.*unclosed left parenthesis",
+            spoil=lambda _: HttpResponse(status=503, body=prometheus_answers.CONTRACT.refusal),
         ),
     },
     "scrape": {
