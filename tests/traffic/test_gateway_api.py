@@ -23,7 +23,7 @@ from gateway_world import (
 )
 from kube_api import KubeApi
 
-from airflow_rollout.errors import PermanentAdapterError
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.release import Arm, ReleaseState, decide_open, is_expected
 from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Shaped, WriteConflict
 from airflow_rollout.traffic.gateway_api import GatewayApiRouter
@@ -95,6 +95,23 @@ def test_the_canary_comes_and_goes_at_weight_0(api: KubeApi, router: GatewayApiR
     assert refs(api) == {"shop": 1}
     run(router.detach(api.send))
     assert set(api.objects[ROUTE]["metadata"]["annotations"]) == {"shop.airflow-rollout/record"}
+
+
+def test_a_route_that_is_written_all_the_time_gets_no_canary(
+    api: KubeApi, router: GatewayApiRouter
+) -> None:
+    opened(api, router)
+    hosts = iter(range(1000))
+
+    def quicker(request: HttpRequest) -> HttpResponse | None:
+        if request.method == "PATCH":
+            api.change(ROUTE, hostnames=[f"host-{next(hosts)}"])
+        return None
+
+    api.before = quicker
+    with pytest.raises(TransientAdapterError, match="writes in a row"):
+        run(router.attach(api.send))
+    assert refs(api) == {"shop": 1}
 
 
 def test_a_canary_with_traffic_is_not_taken_out(api: KubeApi, router: GatewayApiRouter) -> None:
