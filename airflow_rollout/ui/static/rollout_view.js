@@ -21,7 +21,10 @@ export class Rollout {
     this.group = group;
     this.metric = asked("metric");
     this.range = asked("range");
-    this.head = h("div", { class: "card head" });
+    // Apart from what changes every second: a button that is made anew under a click misses it.
+    this.headline = h("div", {});
+    this.numbers = h("dl", { class: "facts" });
+    this.head = h("div", { class: "card head" }, this.headline, this.numbers);
     this.tools = h("div", { class: "tools" });
     this.steps = h("section", { class: "card steps" });
     this.record = h("section", { class: "card record" });
@@ -60,7 +63,9 @@ export class Rollout {
     const { feed, data } = this;
     const now = this.page.now();
     const facts = this.facts(now);
-    show(this.head, [data.reason, data.outcome, feed.run, feed.may, feed.runs, facts, this.open()], () => this.headline(facts));
+    const shown = [data.reason, data.outcome, data.version, feed.run, feed.may, feed.runs, this.open()];
+    show(this.headline, shown, () => this.title());
+    show(this.numbers, facts, () => facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
     const waiting = waitsFor(data, now);
     show(this.steps, [data.gates, data.outline, feed.tasks, waiting], () =>
       stepList(feed, data, waiting, this.page.navigate));
@@ -100,7 +105,7 @@ export class Rollout {
     return found;
   }
 
-  headline(facts) {
+  title() {
     const { feed, data } = this;
     const [glyph, word, tone] = stateOf(nameOf(data, feed.run));
     const service = data.outline?.service || this.group || data.dag_id;
@@ -114,7 +119,6 @@ export class Rollout {
         h("span", { class: "versions" }, ...versions),
         h("div", { class: "buttons" }, ...this.actions(), this.switcher())),
       h("p", { class: `reason ${tone}` }, data.reason || "Nothing has been said yet."),
-      h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     ];
   }
 
@@ -163,8 +167,11 @@ export class Rollout {
     const zero = data.started_at || data.gates[0]?.written_at || this.feed.run.started_at || now;
     const end = Math.max(data.ended_at || (this.isOpen() ? now : this.feed.run.ended_at || now), zero + 1);
     const seconds = Number(this.range) || 0;
+    // Nothing is seen before the first weight: the axis begins a little ahead of it.
+    const first = data.gates[0]?.written_at ?? zero;
+    const begin = Math.max(zero, first - Math.max(2, (end - first) * 0.04));
     this.charts.zero = zero;
-    this.charts.range = { from: seconds ? Math.max(zero, end - seconds) : zero, to: end };
+    this.charts.range = { from: seconds ? Math.max(begin, end - seconds) : begin, to: end };
     this.setValues();
     this.setEvidence();
     this.setWeight(now);
