@@ -27,6 +27,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -268,7 +269,7 @@ class TraefikFileRouter:
 
     def _services(self, content: bytes) -> dict[str, Any]:
         try:
-            data = yaml.safe_load(content)
+            data = _loaded(content)
         except (yaml.YAMLError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             line = f" (line {mark.line + 1})" if mark is not None else ""
@@ -287,6 +288,12 @@ class TraefikFileRouter:
 
     def _unusable(self, why: str) -> PermanentAdapterError:
         return PermanentAdapterError(f"{self.file_name}: {why}", system=SYSTEM)
+
+
+# Read every few seconds and rarely changed. The caller changes nothing in it.
+@lru_cache(maxsize=1024)
+def _loaded(content: bytes) -> object:
+    return yaml.safe_load(content)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
 from airflow_rollout.seen import SeriesPiece
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
-from airflow_rollout.triggers.pace import asked_together, next_moment
+from airflow_rollout.triggers.pace import CROWD, asked_together, next_moment
 from airflow_rollout.triggers.series import Series
 from airflow_rollout.triggers.stable_watch import StableWatch
 from airflow_rollout.triggers.traffic_watch import (
@@ -159,32 +159,42 @@ class GateLoop:
         """Return the gate's last word; traffic is safe by then, or the piece says why not."""
         if self._start.first:
             return await self._end(_first_version(self._clock.now()))
-        askers = [asyncio.create_task(asker) for asker in self._askers()]
-        try:
-            return await self._end(await self._judge_until_end())
-        finally:
-            for asker in askers:
-                asker.cancel()
-            await asyncio.gather(*askers, return_exceptions=True)
+        with CROWD.joined():
+            askers = [asyncio.create_task(asker) for asker in self._askers()]
+            try:
+                return await self._end(await self._judge_until_end())
+            finally:
+                for asker in askers:
+                    asker.cancel()
+                await asyncio.gather(*askers, return_exceptions=True)
 
     def _askers(self) -> list[Coroutine[Any, Any, None]]:
         askers = [
             self._repeat(self._save, min(_SAVE_SECONDS, self._live_seconds)),
             self._measure_all(),
-            self._repeat(self._probe, min(_PROBE_SECONDS, self._spec.source.every_seconds)),
+            self._repeat(
+                self._probe,
+                min(_PROBE_SECONDS, self._spec.source.every_seconds),
+                CROWD.probe_seconds,
+            ),
         ]
         if self._watch is not None:
-            askers.append(self._repeat(self._stable.probe, _PROBE_SECONDS))
+            askers.append(self._repeat(self._stable.probe, _PROBE_SECONDS, CROWD.probe_seconds))
             askers.append(self._repeat(self._look, WATCH_SECONDS))
             askers.append(self._repeat(self._watch.renew, LEASE_SECONDS))
         return askers
 
-    async def _repeat(self, ask: Callable[[], Awaitable[None]], seconds: float) -> None:
+    async def _repeat(
+        self,
+        ask: Callable[[], Awaitable[None]],
+        seconds: float,
+        pace: Callable[[float], float] = lambda seconds: seconds,
+    ) -> None:
         """Ask at a steady pace; a slow answer delays the next question, it never stacks up."""
         while True:
             began = self._clock.now()
             await self._try(ask, ask.__name__.strip("_"))
-            await asyncio.sleep(max(0.05, began + seconds - self._clock.now()))
+            await asyncio.sleep(max(0.05, began + pace(seconds) - self._clock.now()))
 
     async def _try(self, ask: Callable[[], Awaitable[None]], what: str) -> None:
         try:

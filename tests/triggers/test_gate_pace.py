@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,7 +20,7 @@ from airflow_rollout.analysis.verdict import Verdict
 from airflow_rollout.errors import TransientAdapterError
 from airflow_rollout.metrics.base import MetricQuery, Window
 from airflow_rollout.spec.model import RolloutSpec
-from airflow_rollout.triggers.pace import asked_together, next_moment
+from airflow_rollout.triggers.pace import CROWD, Crowd, asked_together, next_moment
 
 SPEC = make_spec(every_seconds=3.0, interval_seconds=30.0)
 
@@ -128,3 +129,27 @@ def test_many_gates_share_answers_and_come_to_the_same_verdicts(bad_share: float
     assert run_virtual(all_of_them()) == [wanted] * 5
     ends = [[window.end for window in world.provider.reads] for world in worlds]
     assert all(one == ends[0] for one in ends)
+
+
+def test_gates_of_a_crowd_probe_more_rarely_and_still_see_a_dead_version() -> None:
+    alone = Gate(at_ten_percent(), spec=make_spec(interval_seconds=60.0))
+    alone.world.workload.probe_fault = "connection refused"
+    crowded = Gate(at_ten_percent(), spec=make_spec(interval_seconds=60.0))
+    crowded.world.workload.probe_fault = "connection refused"
+    stopped = alone.run()
+    with ExitStack() as crowd:
+        for _ in range(999):
+            crowd.enter_context(CROWD.joined())
+        later = crowded.run()
+    assert stopped.judgement.verdict is later.judgement.verdict is Verdict.FAIL
+    assert alone.world.workload.probes == crowded.world.workload.probes
+    assert crowded.ended_after - alone.ended_after == pytest.approx(9.0, abs=0.6)
+
+
+def test_who_leaves_a_crowd_is_no_longer_counted() -> None:
+    crowd = Crowd()
+    with ExitStack() as many:
+        for _ in range(300):
+            many.enter_context(crowd.joined())
+        assert crowd.probe_seconds(1.0) == 3.0
+    assert crowd.probe_seconds(1.0) == 1.0
