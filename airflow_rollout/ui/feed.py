@@ -33,7 +33,7 @@ from airflow_rollout.ui.store import (
 
 __all__ = ["FEED_SCHEMA", "Cursor", "ListFeed", "May", "run_feed"]
 
-# Grows when the shape of an answer changes; a page of another version reloads itself.
+# Grows when the shape of an answer changes; an open page of another version says to reload it.
 FEED_SCHEMA = 1
 
 _SWITCHER_RUNS = 25

@@ -220,6 +220,15 @@ def test_a_page_follows_what_happens(served: Served) -> None:
     tab.wait_for_text("FAIL errors 5 %")
 
 
+def test_a_page_of_an_older_package_says_to_reload_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_release(served)
+    tab = served.run()
+    monkeypatch.setattr("airflow_rollout.ui.feed.FEED_SCHEMA", 2)
+    tab.wait_for_text("reload this page")
+
+
 def test_a_page_that_is_left_asks_nothing_more(served: Served) -> None:
     open_release(served)
     tab = served.run()

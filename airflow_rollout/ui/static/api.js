@@ -36,7 +36,17 @@ async function send(path, options) {
   throw new Refused(answer.status, detail && detail !== "Forbidden" ? `${words} ${detail}` : words);
 }
 
-export const get = (path, signal) => send(path, { signal });
+const get = (path, signal) => send(path, { signal });
+
+/** The shape of the feeds that these pages read, as in ui/feed.py. */
+const SCHEMA = 1;
+
+/** Ask a feed; one of another version is not guessed at. */
+export async function feed(path, signal) {
+  const found = await get(`rollout/feed/${path}`, signal);
+  if (found.schema !== SCHEMA) throw new Refused(0, "The rollout package was changed: reload this page.");
+  return found;
+}
 
 export const write = (method, path, body) =>
   send(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });

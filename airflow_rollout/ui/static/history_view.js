@@ -1,5 +1,5 @@
 /* The last releases of one service: outcomes, exposure and time to safe as a small chart. */
-import { get, place } from "./api.js";
+import { feed as askFeed, place } from "./api.js";
 import { h, s } from "./dom.js";
 import { link } from "./view.js";
 import { clock, plural, span, stateOf } from "./words.js";
@@ -10,7 +10,7 @@ const BAR = 12;
 /** Return the history of a row's service; it fills itself. */
 export function historyView(row, navigate) {
   const box = h("div", {}, h("p", { class: "muted" }, "Reads the history …"));
-  get(`rollout/feed/history/${place(row.dag_id)}`)
+  askFeed(`history/${place(row.dag_id)}`)
     .then((feed) => box.replaceChildren(...chart(feed.releases.filter((one) => one.group === (row.group || "")), navigate)))
     .catch((error) => box.replaceChildren(h("p", { class: "error", role: "alert" }, error.message)));
   return box;

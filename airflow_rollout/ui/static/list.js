@@ -1,5 +1,5 @@
 /* All rollouts of this Airflow that the user may see: what needs a person first. */
-import { get, poll } from "./api.js";
+import { feed as askFeed, poll } from "./api.js";
 import { h, show } from "./dom.js";
 import { historyView } from "./history_view.js";
 import { asked, keep, link, style, trouble } from "./view.js";
@@ -104,7 +104,7 @@ export function mountList(element, { navigate }) {
   }
 
   async function ask(signal) {
-    const feed = await get(`rollout/feed/rollouts?since=${encodeURIComponent(state.cursor)}`, signal);
+    const feed = await askFeed(`rollouts?since=${encodeURIComponent(state.cursor)}`, signal);
     if (feed.changed) {
       state.rows = feed.rollouts;
       render();

@@ -1,5 +1,5 @@
 /* The tab of a run: what happens, why, and what can be done, for each rollout of the run. */
-import { get, place, poll } from "./api.js";
+import { feed as askFeed, place, poll } from "./api.js";
 import { h } from "./dom.js";
 import { Rollout } from "./rollout_view.js";
 import { Parts } from "./series.js";
@@ -30,7 +30,7 @@ export function mountRun(element, { dagId, runId, navigate }) {
 
   async function ask(signal) {
     const since = encodeURIComponent(state.cursor);
-    const feed = await get(`rollout/feed/run/${place(dagId, runId)}?since=${since}`, signal);
+    const feed = await askFeed(`run/${place(dagId, runId)}?since=${since}`, signal);
     state.skew = feed.now - Date.now() / 1000;
     if (feed.changed) take(feed);
     // Only now: what could not be shown is asked for again.
