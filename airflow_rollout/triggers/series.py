@@ -15,7 +15,7 @@ from airflow_rollout.record import StepStart
 from airflow_rollout.seen import SeriesPiece
 from airflow_rollout.spec.model import RolloutSpec
 
-__all__ = ["MAX_ROWS", "PART_ROWS", "Series"]
+__all__ = ["MAX_ROWS", "PART_ROWS", "Series", "thinned"]
 
 # As many as a wide screen has pixels.
 MAX_ROWS = 2000

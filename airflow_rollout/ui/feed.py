@@ -177,15 +177,16 @@ class ListFeed:
     ) -> dict[RunKey, list[Row]]:
         stamps = stamps_of(session, runs)
         marks = {run.key: _digest(run, stamps.get(run.key), paused.get(run.dag_id)) for run in runs}
-        new = [run for run in runs if self._known.get(run.key, ("", []))[0] != marks[run.key]]
-        pieces = pieces_of_runs(session, new)
+        # Several questions are answered at once: nothing is read twice from what they share.
         if len(self._known) > _MOST_CACHED:
-            self._known.clear()
-            return self._rows(session, runs, paused)
+            self._known = {}
+        known = {run.key: self._known.get(run.key, ("", [])) for run in runs}
+        new = [run for run in runs if known[run.key][0] != marks[run.key]]
+        pieces = pieces_of_runs(session, new)
         for run in new:
             rows = rows_of(run, pieces.get(run.key, {}), paused=paused.get(run.dag_id, False))
-            self._known[run.key] = (marks[run.key], rows)
-        return {run.key: self._known[run.key][1] for run in runs}
+            known[run.key] = self._known[run.key] = (marks[run.key], rows)
+        return {key: rows for key, (_, rows) in known.items()}
 
 
 def _lines(dag_id: str, releases: list[list[Row]]) -> list[dict[str, Any]]:

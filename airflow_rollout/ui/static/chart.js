@@ -84,12 +84,11 @@ function path(points, x, y, isSteps) {
 
 /** A chart in an element of its own; `group` shares the time axis and the moment looked at. */
 export class Chart {
-  constructor(group, { title, hint, height, log, floor }) {
+  constructor(group, { title, hint, height, log }) {
     this.group = group;
     this.title = title;
     this.height = height;
     this.isLog = Boolean(log);
-    this.floor = floor;
     this.width = 0;
     this.data = { lines: [], limits: [], marks: [], format: String };
     this.legend = h("div", { class: "legend" });
