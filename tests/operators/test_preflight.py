@@ -11,7 +11,10 @@ from runs import Run
 from airflow_rollout.analysis.readings import NoData, Reading
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.metrics.base import MetricQuery, Window
+from airflow_rollout.plan import make_plan
+from airflow_rollout.record import from_piece
 from airflow_rollout.release import ReleaseState, Token
+from airflow_rollout.seen import Outline
 from airflow_rollout.traffic.base import Feature
 
 OTHER = Token(epoch="e9", owner="shop/other", digest="d")
@@ -71,3 +74,20 @@ def test_a_router_that_cannot_be_read_stops_the_release(run: Run) -> None:
     with pytest.raises(TransientAdapterError):
         run.prepare()
     assert run.said("prepare") == ["not opened: router: timed out"]
+
+
+def test_what_the_release_sets_out_to_do_is_left_for_who_looks_at_it(run: Run) -> None:
+    run.prepare(interval="5s")
+    outline = from_piece(run.xcoms["prepare"]["outline"], Outline)
+    assert outline is not None
+    spec = run.spec.overridden(interval_seconds=5.0, dispersion=None)
+    assert outline.epoch == run.attempt().token.epoch
+    assert outline.steps == make_plan(spec).steps, "as this release runs it"
+    assert [metric.name for metric in outline.metrics] == [
+        metric.name for metric in run.spec.judge.metrics
+    ]
+    limits = [metric.threshold for metric in run.spec.judge.metrics]
+    assert [(metric.minimum, metric.maximum) for metric in outline.metrics] == [
+        (limit and limit.minimum, limit and limit.maximum) for limit in limits
+    ]
+    assert outline.min_requests == run.spec.judge.min_requests
