@@ -217,8 +217,10 @@ class DeploymentWorkload:
         text = f"{ready_text(found)}{f' ({fault.text})' if fault else ''}"
         # Once all of them were ready, a pod that is moved to another node is no bad version.
         if condition(found, "Progressing").get("reason") == "NewReplicaSetAvailable":
-            serves = condition(found, "Available").get("status") == "True"
-            return Probe(at=at, ok=serves, detail=text)
+            available = condition(found, "Available")
+            serves = available.get("status") == "True"
+            why = "" if serves else f", not available: {available.get('message')}"
+            return Probe(at=at, ok=serves, detail=text + why)
         return Probe(at=at, ok=is_rolled_out(found), detail=text)
 
     async def _pods(self, found: RawObject, image: str, cluster: Cluster) -> list[RawObject]:

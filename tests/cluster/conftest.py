@@ -6,10 +6,15 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+# The Prometheus of these tests is that of the tests of its adapter.
+sys.path.append(str(Path(__file__).parents[1] / "real"))
+
 from kube_lab import KubeLab, Shop
 
 # Tests of one run have namespaces of their own.

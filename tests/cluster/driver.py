@@ -37,11 +37,11 @@ spec:
 class Driver:
     """Move one release of a shop, one task after the other."""
 
-    def __init__(self, shop: Shop, version: str, *, epoch: str = "e1") -> None:
+    def __init__(self, shop: Shop, version: str, *, text: str = "") -> None:
         self.shop = shop
         self.canary = Arm(version=version, target=image(version))
-        self.spec = parse_spec(_SPEC.format(namespace=shop.name), file=None)
-        self.token = Token(epoch=epoch, owner=f"dag/{epoch}", digest=self.spec.digest())
+        self.spec = parse_spec(text or _SPEC.format(namespace=shop.name), file=None)
+        self.token = Token(epoch="e1", owner="dag/run", digest=self.spec.digest())
         self._connect = static_connections({"cluster": connection(shop.lab)})
 
     def do(self, work: Callable[[Systems], Awaitable[T]]) -> T:
@@ -79,11 +79,11 @@ class Driver:
 
         return self.do(wait)
 
-    def raise_to(self, weight: int, previous: int) -> None:
+    def raise_to(self, weight: int, previous: int, step: str = "") -> None:
         self.do(
             lambda systems: raise_weight(
                 systems, token=self.token, canary=self.canary, weight=weight,
-                previous_weight=previous, step=f"at_{weight}",
+                previous_weight=previous, step=step or f"at_{weight}",
             )
         )  # fmt: skip
 

@@ -60,11 +60,12 @@ def test_the_canary_is_ready_when_all_of_its_pods_are(
 def test_once_complete_the_canary_may_lose_a_pod_but_not_its_availability(
     api: KubeApi, workload: DeploymentWorkload, available: str, ok: bool
 ) -> None:
-    conditions = [COMPLETE, condition("Available", available)]
+    conditions = [COMPLETE, condition("Available", available, message="too few pods")]
     deployed(api, workload)["status"] = {**MANY, "readyReplicas": 2, "conditions": conditions}
     found = probed(api, workload)
     assert (found.ok, found.fatal) == (ok, False)
     assert "2 of 3" in found.detail
+    assert ("too few pods" in found.detail) is not ok
 
 
 @pytest.mark.parametrize(

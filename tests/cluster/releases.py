@@ -1,0 +1,86 @@
+"""Releases of shops on a real node, started over the API of a real Airflow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from images import image
+from kube_lab import Shop
+from rollout import Load, document
+
+from airflow_rollout.cli.airflow_api import AirflowApi
+from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, Login
+from airflow_rollout.cli.airflow_values import DagRun
+from airflow_rollout.cli.watch import read_record
+from airflow_rollout.demo.airflow import AirflowLab
+from airflow_rollout.record import ReleaseRecord
+
+_PATIENCE_SECONDS = 420.0
+
+# The first requests of an API server that starts beside a whole cluster take long.
+_FIRST_ANSWER_SECONDS = 120.0
+
+# Airflow's SQLite takes one writer: runs that all begin at the same moment end its scheduler.
+_starting = threading.Lock()
+_BEGUN_SECONDS = 10.0
+
+
+def write_dag(folder: Path, namespace: str) -> None:
+    (folder / f"{namespace}.yaml").write_text(document(namespace))
+    (folder / f"{namespace}.py").write_text(
+        f"from airflow_rollout import rollout_dag\n\n"
+        f"rollout_dag('{namespace}.yaml', dag_id='{namespace}')\n"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """How a run ended."""
+
+    run: DagRun
+    record: ReleaseRecord
+    seconds: float
+
+
+class Releases:
+    """One shop, its DAG and its users.
+
+    :param shop: its namespace is also the DAG's id.
+    """
+
+    def __init__(self, shop: Shop, airflow: AirflowLab) -> None:
+        self.shop = shop
+        login = Login(user=airflow.user, password=airflow.password)
+        self.api = AirflowApi(AirflowSession(airflow.url, login))
+        self.load = Load(shop)
+
+    def start(self, version: str) -> DagRun:
+        conf = {"version": version, "image": image(version)}
+        with _starting:
+            run = self._ask_for(f"release-{version}", conf)
+            end = time.monotonic() + _BEGUN_SECONDS
+            while run.state == "queued" and time.monotonic() < end:
+                time.sleep(0.3)
+                run = self.api.run(run.dag_id, run.run_id)
+        return run
+
+    def _ask_for(self, run_id: str, conf: dict[str, str]) -> DagRun:
+        end = time.monotonic() + _FIRST_ANSWER_SECONDS
+        while True:
+            try:
+                # The id makes it safe to ask twice.
+                return self.api.trigger(self.shop.name, run_id=run_id, conf=conf)
+            except ApiUnavailable:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(1.0)
+
+    def ended(self, run: DagRun) -> Released:
+        began = time.monotonic()
+        done = self.api.wait(run.dag_id, run.run_id, timeout_seconds=_PATIENCE_SECONDS)
+        record = read_record(self.api, run.dag_id, run.run_id)
+        assert record is not None, f"{run.run_id} left no record"
+        return Released(run=done, record=record, seconds=time.monotonic() - began)

@@ -1,0 +1,65 @@
+"""The rollout of a shop, its connections and its users."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from kube_lab import KubeLab, Shop, connection
+from real_servers import Prometheus
+
+from airflow_rollout.demo.answers import Answer, read_answers
+
+# Errors of the canary as its gateway counts them, in percent.
+_ERRORS = (
+    '100 * (1 - sum(rate(traefik_service_requests_total{service=~".*-svc-{{ namespace }}-'
+    '{{ service }}-canary-[0-9]+@.*",code!~"5.."}[5s])) / sum(rate(traefik_service_requests_total'
+    '{service=~".*-svc-{{ namespace }}-{{ service }}-canary-[0-9]+@.*"}[5s])))'
+)
+
+
+def document(namespace: str) -> str:
+    """Return the rollout of a shop."""
+    spec = {
+        "workload": {"kind": "deployment"},
+        "traffic": {"router": "gateway_api", "service": "checkout", "conn_id": "cluster"},
+        "canary": {"steps": [{"weight": 20, "hold": "8s"}], "verify": "5s"},
+        "analysis": {
+            "source": {"provider": "prometheus", "conn_id": "prometheus", "every": "1s"},
+            "interval": "2s",
+            "failure_limit": 4,
+            "min_requests": 20,
+            "warmup": "0s",
+            "metrics": [{"name": "canary_errors", "query": _ERRORS, "max": 5}],
+        },
+        "ready_timeout": "2m",
+    }
+    kind = {"apiVersion": "airflow-rollout/v1", "kind": "Rollout"}
+    metadata = {"name": "checkout", "namespace": namespace}
+    return json.dumps({**kind, "metadata": metadata, "spec": spec})
+
+
+def connections(lab: KubeLab, prometheus: Prometheus) -> dict[str, str]:
+    metrics = json.dumps({"conn_type": "http", "host": prometheus.url})
+    return {"cluster": connection(lab), "prometheus": metrics}
+
+
+class Load:
+    """Users of a shop, who send requests until they are stopped."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._answers = shop.lab.home / f"{shop.name}.answers"
+        self._name = f"load-{shop.name}"
+
+    def start(self, rate: float) -> None:
+        command = [
+            sys.executable, "-m", "airflow_rollout.demo.load", "--url", self._shop.lab.gateway.url,
+            "--header", f"Host: {self._shop.host}", "--rate", str(rate),
+            "--out", str(self._answers),
+        ]  # fmt: skip
+        self._shop.lab.processes.start(self._name, command)
+
+    def stop(self) -> list[Answer]:
+        self._shop.lab.processes.end(self._name)
+        return read_answers(self._answers)
