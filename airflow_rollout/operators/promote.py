@@ -130,7 +130,8 @@ async def _sample(
     """Feed the judge with what both arms have counted until now, so that no window is blind."""
     # Here and not above: a DAG file that is only parsed does not load the judge and the gate.
     from airflow_rollout.analysis.judge import Judge
-    from airflow_rollout.triggers.gate_loop import context_of, read_window
+    from airflow_rollout.triggers.gate_loop import context_of
+    from airflow_rollout.triggers.pace import read_window
 
     judge = Judge(spec.judge, context_of(step, start), start.state)
     if start.state is None:

@@ -17,13 +17,12 @@ from airflow_rollout.analysis.parameters import Metric, Mode
 from airflow_rollout.analysis.readings import ReadFailure
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.hooks.systems import Systems
-from airflow_rollout.metrics.base import Window
 from airflow_rollout.plan import PlannedStep
 from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
 from airflow_rollout.seen import SeriesPiece
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
-from airflow_rollout.triggers.pace import CROWD, asked_together, next_moment
+from airflow_rollout.triggers.pace import CROWD, asked_together, next_moment, read_window
 from airflow_rollout.triggers.series import Series
 from airflow_rollout.triggers.stable_watch import StableWatch
 from airflow_rollout.triggers.traffic_watch import (
@@ -33,7 +32,7 @@ from airflow_rollout.triggers.traffic_watch import (
     Unconfirmed,
 )
 
-__all__ = ["GateLoop", "Notebook", "context_of", "read_window"]
+__all__ = ["GateLoop", "Notebook", "context_of"]
 
 # The gate's state goes to Airflow at most this often; a restarted gate repeats no interval, since
 # counters are cumulative, it only has fewer of them.
@@ -55,12 +54,6 @@ _PROBE_SECONDS = 1.0
 # A gate may start long after its first check is due (moved to another triggerer, or a short
 # interval): it waits this long for a first answer, so that the check does not look at old numbers.
 _FIRST_ANSWER_SECONDS = 3.0
-
-# How far a read looks back beyond the last answer, so that a slow source's late points are met.
-_LOOKBACK_SECONDS = 60.0
-
-# After a source was away, or a gate was moved: what is older is left, or the answer gets too large.
-_LONGEST_LOOKBACK_SECONDS = 600.0
 
 # The saver looks this often whether something is due.
 _SAVE_SECONDS = 1.0
@@ -99,12 +92,6 @@ def context_of(step: PlannedStep, start: StepStart) -> StepContext:
         deadline_seconds=step.deadline_seconds,
         release_started_at=start.release_started_at,
     )
-
-
-def read_window(opened_at: float, last_answer_at: float, now: float) -> Window:
-    """Return what a read may look at: since the last answer and a margin, never before the open."""
-    start = max(opened_at, last_answer_at - _LOOKBACK_SECONDS, now - _LONGEST_LOOKBACK_SECONDS)
-    return Window(start=start, end=now, earliest=opened_at)
 
 
 @dataclass(kw_only=True)

@@ -13,10 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow_rollout.analysis.parameters import Metric
+from airflow_rollout.metrics.base import Window
 from airflow_rollout.metrics.registry import PROVIDERS
 from airflow_rollout.spec.model import RolloutSpec
 
-__all__ = ["CROWD", "Crowd", "asked_together", "next_moment"]
+__all__ = ["CROWD", "Crowd", "asked_together", "next_moment", "read_window"]
+
+# How far a read looks back beyond the last answer, so that a slow source's late points are met.
+_LOOKBACK_SECONDS = 60.0
+
+# After a source was away, or a gate was moved: what is older is left, or the answer gets too large.
+_LONGEST_LOOKBACK_SECONDS = 600.0
 
 # Each gate probes two versions a second, a probe takes a triggerer most of a millisecond: with this
 # many gates probes take a fifth of its one processor.
@@ -62,6 +69,12 @@ def next_moment(now: float, *, every_seconds: float, place: float) -> float:
     """Return the next moment of a place, in seconds of the epoch: the same number for all."""
     count = math.floor(now / every_seconds - place) + 1
     return (count + place) * every_seconds
+
+
+def read_window(opened_at: float, last_answer_at: float, now: float) -> Window:
+    """Return what a read may look at: since the last answer and a margin, never before the open."""
+    start = max(opened_at, last_answer_at - _LOOKBACK_SECONDS, now - _LONGEST_LOOKBACK_SECONDS)
+    return Window(start=start, end=now, earliest=opened_at)
 
 
 def _place(spec: RolloutSpec, metric: Metric) -> float:

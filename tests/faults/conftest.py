@@ -33,7 +33,7 @@ ON_POSTGRES = {**DATABASE, **OUTAGES}
 _measured: dict[str, dict[str, float]] = {}
 
 # Scenes wait far more than they compute, but two cores carry all of their load.
-_AT_ONCE = 8
+_AT_ONCE = 6
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.metrics.registry import make_provider
 from airflow_rollout.spec.model import MetricSource, TrafficRef
 from airflow_rollout.traffic.traefik_file import TraefikFileRouter
-from airflow_rollout.triggers.gate_loop import read_window
+from airflow_rollout.triggers.pace import read_window
 from airflow_rollout.wire import HttpRequest, HttpResponse, Request, Response
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
 

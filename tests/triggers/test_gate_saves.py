@@ -13,7 +13,7 @@ from virtual_time import EPOCH
 from airflow_rollout.analysis.verdict import Verdict
 from airflow_rollout.metrics.base import Window
 from airflow_rollout.release import Arm
-from airflow_rollout.triggers.gate_loop import read_window
+from airflow_rollout.triggers.pace import read_window
 
 
 @pytest.mark.parametrize("bad_share", [0.0, 0.5])
