@@ -139,8 +139,9 @@ def test_a_user_promotes_a_step_and_then_aborts(held: Stage) -> None:
     tab.go(held.page("held"))
     tab.wait("!!document.querySelector('[data-key=promote]')")
     confirm(tab, "promote", "puts 100 % on the new version", "numbers are fine")
-    tab.wait_for_text("100 %", within=".rollout .facts")
-    tab.wait("!!document.querySelector('[data-key=abort]')")
+    judged = "document.querySelector('.rollout .step[aria-current] b')?.innerText === '100 %'"
+    tab.wait(f"{judged} && !!document.querySelector('[data-key=promote]')")
+    assert "promoted by hand" in tab.text(".rollout .steps")
     confirm(tab, "abort", "puts 100 % on stable now", "customers call")
     tab.wait(lambda: "aborted" in tab.text(BADGE) or "rolled back" in tab.text(BADGE), 60)
     tab.click("[data-key=open-people]")

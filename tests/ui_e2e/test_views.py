@@ -195,6 +195,13 @@ def test_what_airflow_refuses_is_said_where_it_was_asked_for(served: Served) -> 
     tab.wait_for_text("You may not do this", within="dialog .error")
 
 
+def test_a_step_that_was_promoted_by_hand_is_not_called_failed(served: Served) -> None:
+    open_release(served, task="success")
+    said = to_piece(gate_piece("r1", Verdict.FAIL, reason="FAIL split: not its own", ends=True))
+    served.world.tables.piece("shop", "r1", "step_01.gate", "gate", said)
+    assert "promoted by hand" in served.run().text(".rollout .steps")
+
+
 def test_who_may_not_act_sees_no_action(served: Served) -> None:
     served.world.edit = False
     open_release(served)

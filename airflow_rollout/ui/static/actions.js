@@ -76,7 +76,7 @@ export function choices({ run, gate, next, asks, single }) {
       label: "Abort",
       tone: "bad",
       title: "Abort this release?",
-      effect: "Marks the run failed; its teardown puts 100 % on stable and removes the new version.",
+      effect: "Ends the run: its teardown puts 100 % on stable now and removes the new version.",
       verb: "Abort",
       comment: true,
       act: (note) => write("PATCH", ofRun(run), note ? { state: "failed", note } : { state: "failed" }),

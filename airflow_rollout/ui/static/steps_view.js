@@ -25,7 +25,8 @@ function glyph(tone) {
 }
 
 function stateOf(gate, task, isOver) {
-  if (gate?.judgement.ends) {
+  // A gate that was marked may still have said something before it was ended.
+  if (gate?.judgement.ends && !(task?.state === "success" && gate.judgement.verdict !== 0)) {
     const tone = gate.judgement.verdict === 0 ? "good" : "bad";
     return [tone, VERDICTS[gate.judgement.verdict]];
   }
