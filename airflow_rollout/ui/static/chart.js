@@ -165,7 +165,8 @@ export class Chart {
       const at = scale(this.isLog ? Math.max(value, low) : value);
       return Math.round((bottom - ((at - a) / (b - a || 1)) * (bottom - TOP)) * 10) / 10;
     };
-    const x = (at) => this.x(at);
+    // The point before the first that is seen only says where its line comes from.
+    const x = (at) => Math.min(width - RIGHT, Math.max(LEFT, this.x(at)));
     this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
     this.svg.setAttribute("width", width);
     this.svg.replaceChildren(
