@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from airflow_rollout.triggers.clock import Clock
 
-__all__ = ["EPOCH", "LoopClock", "run_virtual"]
+__all__ = ["EPOCH", "LoopClock", "hold_up", "run_virtual"]
 
 # What the clock of a test shows when its loop starts, in epoch seconds.
 EPOCH = 1_700_000_000.0
@@ -48,6 +48,16 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def hold_up(self, seconds: float) -> None:
+        self._jumping.now += seconds
+
+
+def hold_up(seconds: float) -> None:
+    """Let the time pass that a computation on the loop would take."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _VirtualLoop)
+    loop.hold_up(seconds)
 
 
 class LoopClock(Clock):

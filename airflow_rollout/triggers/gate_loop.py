@@ -22,6 +22,7 @@ from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
 from airflow_rollout.seen import SeriesPiece
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
+from airflow_rollout.triggers.own_delay import LATE_SECONDS, with_own_delay
 from airflow_rollout.triggers.pace import CROWD, asked_together, next_moment, read_window
 from airflow_rollout.triggers.series import Series
 from airflow_rollout.triggers.stable_watch import StableWatch
@@ -223,7 +224,10 @@ class GateLoop:
 
     async def _probe(self) -> None:
         arm = self._start.attempt.canary
-        probe = await self._systems.probe(arm, self._clock.now())
+        probe, late = await with_own_delay(self._systems.probe(arm, self._clock.now()))
+        if not probe.ok and not probe.fatal and late > LATE_SECONDS:
+            self._notebook.say(f"a probe does not count: this process was {late:.1f} s late")
+            return
         self._judge.feed_probe(probe)
         if not probe.ok:
             self._bell.set()

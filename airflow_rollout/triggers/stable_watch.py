@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.release import Arm
 from airflow_rollout.triggers.clock import Clock
+from airflow_rollout.triggers.own_delay import LATE_SECONDS, with_own_delay
 
 __all__ = ["StableWatch"]
 
@@ -40,7 +41,9 @@ class StableWatch:
         """Ask the stable version once."""
         if self._stable is None:
             return
-        probe = await self._systems.probe(self._stable, self._clock.now())
+        probe, late = await with_own_delay(self._systems.probe(self._stable, self._clock.now()))
+        if not probe.ok and late > LATE_SECONDS:
+            return
         self._has_answered = self._has_answered or probe.ok
         self._failed = 0 if probe.ok else self._failed + 1
         self._last = probe.detail

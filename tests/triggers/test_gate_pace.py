@@ -11,16 +11,18 @@ import pytest
 from gates import Gate, at_ten_percent, started
 from hypothesis import given
 from hypothesis import strategies as st
-from in_memory import World, make_spec
-from virtual_time import EPOCH, run_virtual
+from in_memory import MemoryWorkload, World, make_spec
+from virtual_time import EPOCH, hold_up, run_virtual
 
 from airflow_rollout.analysis.parameters import Metric, Question
-from airflow_rollout.analysis.readings import Reading
+from airflow_rollout.analysis.readings import Probe, Reading
 from airflow_rollout.analysis.verdict import Verdict
 from airflow_rollout.errors import TransientAdapterError
 from airflow_rollout.metrics.base import MetricQuery, Window
+from airflow_rollout.release import Arm
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.pace import CROWD, Crowd, asked_together, next_moment
+from airflow_rollout.wire import Send
 
 SPEC = make_spec(every_seconds=3.0, interval_seconds=30.0)
 
@@ -153,3 +155,32 @@ def test_who_leaves_a_crowd_is_no_longer_counted() -> None:
             many.enter_context(crowd.joined())
         assert crowd.probe_seconds(1.0) == 3.0
     assert crowd.probe_seconds(1.0) == 1.0
+
+
+class BusyAsker(MemoryWorkload):
+    """Answer nothing in time, for that the asker is busy with something else for a while."""
+
+    async def probe(self, arm: Arm, at: float, send: Send) -> Probe:
+        await asyncio.sleep(0.05)
+        hold_up(self.busy_seconds)
+        return await super().probe(arm, at, send)
+
+    busy_seconds = 2.0
+
+
+def test_silence_that_the_asker_made_itself_stops_no_release() -> None:
+    gate = Gate(at_ten_percent())
+    gate.world.workload = BusyAsker(probe_fault="no answer in time")
+    assert gate.run().judgement.verdict is Verdict.PASS
+    assert any("a probe does not count" in line for line in gate.notebook.lines)
+
+
+def test_silence_stops_a_release_as_soon_as_the_asker_is_in_time_again() -> None:
+    gate = Gate(at_ten_percent(), spec=make_spec(interval_seconds=60.0))
+    workload = BusyAsker(probe_fault="no answer in time")
+    gate.world.workload = workload
+    gate.later[20.0] = lambda: setattr(workload, "busy_seconds", 0.0)
+    piece = gate.run()
+    assert piece.judgement.verdict is Verdict.FAIL
+    assert "health probes" in piece.judgement.reason
+    assert 20.0 < gate.ended_after < 26.0
