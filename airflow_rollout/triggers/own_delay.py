@@ -11,7 +11,8 @@ __all__ = ["LATE_SECONDS", "with_own_delay"]
 # A probe may take a second. With a quarter of it lost by the asker, its silence says nothing.
 LATE_SECONDS = 0.25
 
-_LOOK_SECONDS = 0.1
+# A look is work too: rare enough that looks add nothing to a delay that there is.
+_LOOK_SECONDS = 0.5
 
 Answer = TypeVar("Answer")
 
