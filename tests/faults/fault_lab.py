@@ -29,8 +29,8 @@ _CONNECTIONS = {
 
 # Those whose rollout is not `fault.yaml`.
 _DOCUMENTS = {
-    "source-hangs": "native.yaml",
-    "source-slow": "native.yaml",
+    "source-hangs": "held.yaml",
+    "source-slow": "held.yaml",
     "alone": "native.yaml",
     "good": "pair.yaml",
 }
