@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from driver import Driver
 from kube_lab import Shop
 from real_servers import Prometheus
 from rollout import Load, connections, document
 
+from airflow_rollout.demo.part import Part
 from airflow_rollout.hooks.connection import static_connections
 from airflow_rollout.hooks.systems import open_systems
 from airflow_rollout.plan import find_step
@@ -43,7 +42,7 @@ class _Log:
         """Forget it."""
 
 
-class GateDriver:
+class GateDriver(Part):
     """Bring a version to the first step under load, and judge it there."""
 
     def __init__(self, shop: Shop, version: str, prometheus: Prometheus) -> None:
@@ -51,19 +50,15 @@ class GateDriver:
         self._connect = static_connections(connections(shop.lab, prometheus))
         self._load = Load(shop)
 
-    def __enter__(self) -> Self:
+    def come_up(self) -> None:
+        """Send load and start the version; returns when it is ready."""
         self._load.start(50.0)
         self.driver.start()
         probe = self.driver.ready()
         assert probe.ok, probe
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the load."""
         self._load.stop()
 
     def judged(self, *, meanwhile: Callable[[Driver], None] | None = None) -> GatePiece:

@@ -12,8 +12,6 @@ from gateway_world import (
     ROUTE,
     TOKEN,
     aborted,
-    make_api,
-    make_router,
     opened,
     raised,
     refs,
@@ -28,16 +26,6 @@ from airflow_rollout.release import Arm, ReleaseState, decide_open, is_expected
 from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Shaped, WriteConflict
 from airflow_rollout.traffic.gateway_api import GatewayApiRouter
 from airflow_rollout.wire import HttpRequest, HttpResponse, Preflight
-
-
-@pytest.fixture
-def api() -> KubeApi:
-    return make_api()
-
-
-@pytest.fixture
-def router() -> GatewayApiRouter:
-    return make_router()
 
 
 def test_it_is_a_conditional_router_with_a_shape_a_lease_and_a_preflight(

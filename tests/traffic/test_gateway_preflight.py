@@ -10,8 +10,6 @@ from gateway_world import (
     CLASS,
     GATEWAY,
     ROUTE,
-    make_api,
-    make_router,
     opened,
     raised,
     run,
@@ -23,16 +21,6 @@ from kube_api import KubeApi
 from airflow_rollout.errors import PermanentAdapterError
 from airflow_rollout.traffic.gateway_api import GatewayApiRouter
 from airflow_rollout.wire import HttpRequest, HttpResponse
-
-
-@pytest.fixture
-def api() -> KubeApi:
-    return make_api()
-
-
-@pytest.fixture
-def router() -> GatewayApiRouter:
-    return make_router()
 
 
 def test_preflight_finds_nothing_wrong_with_a_sound_route(

@@ -19,8 +19,6 @@ from shop import (
     V2,
     container,
     deployed,
-    make_api,
-    make_shop,
     run,
 )
 
@@ -31,16 +29,6 @@ from airflow_rollout.workloads.base import Workload
 from airflow_rollout.workloads.canary_objects import selector_matches
 from airflow_rollout.workloads.deployment import DeploymentWorkload
 from airflow_rollout.workloads.registry import make_workload
-
-
-@pytest.fixture
-def api() -> KubeApi:
-    return make_api()
-
-
-@pytest.fixture
-def workload() -> DeploymentWorkload:
-    return make_shop()
 
 
 def test_the_canary_is_a_copy_that_no_selector_of_stable_matches(

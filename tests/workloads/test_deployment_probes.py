@@ -18,8 +18,6 @@ from shop import (
     condition,
     container,
     deployed,
-    make_api,
-    make_shop,
     pod,
     probed,
 )
@@ -31,16 +29,6 @@ from airflow_rollout.workloads.deployment import DeploymentWorkload
 
 COMPLETE = condition("Progressing", "True", reason="NewReplicaSetAvailable")
 SCHEDULED = {"message": "Insufficient cpu", "lastTransitionTime": "1970-01-12T13:46:20Z"}
-
-
-@pytest.fixture
-def api() -> KubeApi:
-    return make_api()
-
-
-@pytest.fixture
-def workload() -> DeploymentWorkload:
-    return make_shop()
 
 
 def test_the_canary_is_ready_when_all_of_its_pods_are(
