@@ -88,12 +88,14 @@ class FileContent:
 class FileReplace:
     """Replace a file atomically, under a lock, only if it still holds `expected`.
 
-    `expected` None means: only if there is no such file.
+    `expected` None means: only if there is no such file. Urgent is what must be seen before the
+    disk has it: a busy disk may take a second for that.
     """
 
     name: str
     content: bytes
     expected: bytes | None
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,13 +60,22 @@ def read_file(directory: Path, name: str, *, system: str) -> bytes | None:
 
 
 def replace_file(
-    directory: Path, name: str, content: bytes, expected: bytes | None, *, system: str
+    directory: Path,
+    name: str,
+    content: bytes,
+    expected: bytes | None,
+    *,
+    is_urgent: bool = False,
+    system: str,
 ) -> FileReplaced:
     """Replace a file if it still holds `expected`; None means that it must not exist.
 
     Readers see the old or the new bytes, never a part. The new ones are on the disk when this
     returns.
 
+    :param is_urgent: let readers see the new bytes before the disk has them. If the machine loses
+        power in between, it comes back with the old ones; file systems that do not write out what
+        a rename replaces (XFS) may come back with an empty file.
     :raises TransientAdapterError: the lock was not free in time, or the disk is full.
     :raises PermanentAdapterError: no such directory, no permission, read-only.
     """
@@ -75,7 +84,7 @@ def replace_file(
         found = read_file(directory, name, system=system)
         if found != expected:
             return FileReplaced(replaced=False, content=found)
-        _write(directory, path, content)
+        _write(directory, path, content, is_urgent=is_urgent)
         return FileReplaced(replaced=True, content=content)
 
 
@@ -115,15 +124,18 @@ def _path(directory: Path, name: str, system: str) -> Path:
     return directory / name
 
 
-def _write(directory: Path, path: Path, content: bytes) -> None:
+def _write(directory: Path, path: Path, content: bytes, *, is_urgent: bool) -> None:
     unfinished = directory / WORK_DIRECTORY / f"{path.name}.new"
     try:
         with unfinished.open("wb") as file:
             os.fchmod(file.fileno(), _FILE_MODE)
             file.write(content)
             file.flush()
+            if is_urgent:
+                unfinished.replace(path)
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        if not is_urgent:
+            unfinished.replace(path)
     except OSError:
         with suppress(OSError):
             unfinished.unlink()

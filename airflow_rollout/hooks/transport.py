@@ -6,7 +6,9 @@ Nothing is retried here: every caller is a loop that asks again, and only it kno
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -40,6 +42,9 @@ LARGEST_BODY = 32 * 1024 * 1024
 # Longer than the wait for a lock and any fsync worth waiting for.
 FILE_SECONDS = 10.0
 
+# At most so many requests of one connection wait for its file system; a gate has three at a time.
+FILES_AT_ONCE = 16
+
 T = TypeVar("T")
 
 
@@ -72,6 +77,7 @@ class _Sender:
         self._stack = stack
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._making = asyncio.Lock()
+        self._files = threading.BoundedSemaphore(FILES_AT_ONCE)
 
     async def send(self, request: Request) -> Response:
         """Carry out one request.
@@ -94,17 +100,24 @@ class _Sender:
         if isinstance(request, NoteWrite):
             note = (request.name, request.content)
             return await self._in_thread(partial(write_note, directory, *note, system=self._system))
-        change = (request.name, request.content, request.expected)
-        return await self._in_thread(partial(replace_file, directory, *change, system=self._system))
+        change = partial(
+            replace_file, directory, request.name, request.content, request.expected,
+            is_urgent=request.is_urgent, system=self._system,
+        )  # fmt: skip
+        return await self._in_thread(change)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Do file work beside the event loop; a file system that hangs must not hang a gate.
 
         Work that was given up on may still be done later; its comparison makes that harmless.
         """
+        if not self._files.acquire(blocking=False):
+            raise TransientAdapterError(
+                f"the file system has not answered {FILES_AT_ONCE} requests", system=self._system
+            )
         try:
             async with asyncio.timeout(FILE_SECONDS):
-                return await asyncio.to_thread(work)
+                return await _in_own_thread(work, self._files.release)
         except TimeoutError:
             raise TransientAdapterError(
                 f"the file system has not answered for {FILE_SECONDS:g} s", system=self._system
@@ -166,3 +179,16 @@ class _Sender:
                 system=self._system,
             )
         return Path(directory)
+
+
+def _in_own_thread(work: Callable[[], T], release: Callable[[], None]) -> asyncio.Future[T]:
+    """Begin work in a thread of its own, and call `release` there when it is over.
+
+    Not in the event loop's few threads: all of its gates' name lookups share them, and a name
+    server that hangs would keep a way back waiting.
+    """
+    own = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rollout-file")
+    done = own.submit(work)
+    own.shutdown(wait=False)
+    done.add_done_callback(lambda _: release())
+    return asyncio.wrap_future(done)

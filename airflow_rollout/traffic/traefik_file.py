@@ -33,7 +33,7 @@ from typing import Any
 import yaml
 
 from airflow_rollout.errors import PermanentAdapterError, SpecError
-from airflow_rollout.release import Arm, TrafficSplit
+from airflow_rollout.release import Arm, ReleaseState, TrafficSplit
 from airflow_rollout.traffic.base import Feature, Lease, WriteConflict
 from airflow_rollout.traffic.records import (
     decode_lease,
@@ -151,7 +151,11 @@ class TraefikFileRouter:
         found = None if current is None else self._parse(current)
         if found != expected:
             raise WriteConflict(found)
-        request = FileReplace(name=self.file_name, content=content, expected=current)
+        # Users of a bad version do not wait for a disk.
+        is_urgent = split.state is ReleaseState.SEALED
+        request = FileReplace(
+            name=self.file_name, content=content, expected=current, is_urgent=is_urgent
+        )
         answer = await send(request)
         if not isinstance(answer, FileReplaced):
             raise TypeError(f"a FileReplace was answered with {type(answer).__name__}")

@@ -46,6 +46,23 @@ def test_only_the_expected_content_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "a.yaml").read_bytes() == b"2"
 
 
+@pytest.mark.parametrize(("is_urgent", "seen"), [(True, b"2"), (False, b"1")])
+def test_what_is_urgent_is_seen_before_the_disk_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_urgent: bool, seen: bytes
+) -> None:
+    replace(tmp_path, b"1", None)
+    synced = []
+
+    def sync(handle: int) -> None:
+        found = read_file(tmp_path, "a.yaml", system=SYSTEM)
+        synced.append((Path(f"/proc/self/fd/{handle}").resolve().is_dir(), found))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    replace_file(tmp_path, "a.yaml", b"2", b"1", is_urgent=is_urgent, system=SYSTEM)
+    # The file's bytes first, then its name: urgent or not, both are on the disk at the end.
+    assert synced == [(False, seen), (True, b"2")]
+
+
 def test_nothing_that_a_watcher_would_load_is_left_beside_the_file(tmp_path: Path) -> None:
     replace(tmp_path, b"1", None)
     replace(tmp_path, b"2", b"1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,17 +16,10 @@ import httpx
 import pytest
 
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
-from airflow_rollout.hooks import transport
 from airflow_rollout.hooks.client import base_url
 from airflow_rollout.hooks.connection import ConnectionInfo
 from airflow_rollout.hooks.transport import open_send
-from airflow_rollout.wire import (
-    FileContent,
-    FileRead,
-    FileReplace,
-    HttpRequest,
-    HttpResponse,
-)
+from airflow_rollout.wire import HttpRequest, HttpResponse
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd-Header: Yes\r\n\r\nhi"
 
@@ -361,40 +353,5 @@ def test_a_client_certificate_is_shown_to_a_server_that_asks(certificate: Path) 
 def test_a_connection_with_unusable_extras_says_so(extra: dict[str, Any]) -> None:
     async def test() -> None:
         await failing(conn(host="https://127.0.0.1:1", extra=extra), PermanentAdapterError)
-
-    run(test)
-
-
-def test_files_are_read_and_replaced_in_the_connections_directory(tmp_path: Path) -> None:
-    async def test() -> None:
-        async with open_send(conn(extra={"directory": str(tmp_path)}), system="s") as send:
-            assert await send(FileRead(name="a.yaml")) == FileContent(content=None)
-            await send(FileReplace(name="a.yaml", content=b"1", expected=None))
-            assert await send(FileRead(name="a.yaml")) == FileContent(content=b"1")
-        assert (tmp_path / "a.yaml").read_bytes() == b"1"
-
-    run(test)
-
-
-def test_a_file_system_that_hangs_holds_nobody_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def test() -> None:
-        os.mkfifo(tmp_path / "a.yaml")  # to read a pipe nobody writes to takes for ever
-        async with open_send(conn(extra={"directory": str(tmp_path)}), system="s") as send:
-            with pytest.raises(TransientAdapterError, match="file system"):
-                await send(FileRead(name="a.yaml"))
-        (tmp_path / "a.yaml").open("wb").close()  # lets the reading thread end
-
-    monkeypatch.setattr(transport, "FILE_SECONDS", 0.1)
-    run(test)
-
-
-@pytest.mark.parametrize("directory", [None, "", "relative", 5])
-def test_a_connection_without_a_directory_says_so(directory: object) -> None:
-    async def test() -> None:
-        async with open_send(conn(extra={"directory": directory}), system="s") as send:
-            with pytest.raises(PermanentAdapterError, match="absolute `directory`"):
-                await send(FileRead(name="a"))
 
     run(test)

@@ -51,6 +51,7 @@ class Directory:
         self.content = content
         self.names: set[str] = set()
         self.writes = 0
+        self.urgent: list[bool] = []
         self.before_replace: bytes | None = None
 
     async def __call__(self, request: Request) -> Response:
@@ -65,6 +66,7 @@ class Directory:
             return FileReplaced(replaced=False, content=self.content)
         self.content = request.content
         self.writes += 1
+        self.urgent.append(request.is_urgent)
         return FileReplaced(replaced=True, content=request.content)
 
 
@@ -85,6 +87,17 @@ def test_it_promises_conditional_writes_read_back_and_a_lease() -> None:
         Feature.READ_BACK,
         Feature.LEASE,
     }
+
+
+def test_only_the_way_back_does_not_wait_for_the_disk() -> None:
+    for state, is_urgent in (
+        (ReleaseState.OPEN, False),
+        (ReleaseState.SEALED, True),
+        (ReleaseState.RELEASED, False),
+    ):
+        directory = Directory()
+        asyncio.run(ROUTER.write(replace(SPLIT, state=state), None, directory))
+        assert directory.urgent == [is_urgent]
 
 
 def test_lease_is_a_note_beside_the_file_and_no_change_of_it() -> None:
