@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,16 @@ __all__ = ["run_on_processor_time"]
 
 # A thread's answer is waited for in real time, in steps that cost next to nothing.
 _THREAD_SECONDS = 0.01
+_POOL = "pool"
 
 Result = TypeVar("Result")
 
 
 class _Skipping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-    """Pass over waiting while nothing is under way in a thread."""
+    """Pass over waiting while nothing is under way in a thread.
+
+    A thread of the loop's own pool lives on when its work is done; any other is its work.
+    """
 
     skipped = 0.0
     in_threads = 0
@@ -32,8 +37,10 @@ class _Skipping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
 
     def select(self, timeout: float | None = None) -> Any:
         events = super().select(0)
-        while not events and self.in_threads and timeout != 0:
+        while not events and timeout != 0 and self._threads_work():
             events = super().select(_THREAD_SECONDS)
+        # What ended between the two looks has left its answer by now.
+        events = events or super().select(0)
         if events or timeout == 0:
             return events
         if timeout is None:
@@ -41,12 +48,19 @@ class _Skipping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
         self.skipped += timeout
         return super().select(0)
 
+    def _threads_work(self) -> bool:
+        return self.in_threads > 0 or any(
+            thread is not threading.main_thread() and not thread.name.startswith(_POOL)
+            for thread in threading.enumerate()
+        )
+
 
 class _Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.skipping = _Skipping()
         super().__init__(self.skipping)
-        self.set_default_executor(ThreadPoolExecutor(max_workers=4))
+        pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix=_POOL)
+        self.set_default_executor(pool)
 
     def time(self) -> float:
         return self.skipping.now()

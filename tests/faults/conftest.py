@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,20 +22,26 @@ from fault_lab import fault_lab
 from fault_scene import FaultScene
 from fifty import FIFTY, fifty
 from outage import ACTS as OUTAGES
+from outage import LAST_OUTAGE
 from postgres_lab import PostgresStage, postgres_stage
-from shared import ACTS, LAST_ACT
+from shared import LAST_ON_SQLITE, ON_SQLITE
+from shared import ON_POSTGRES as SHARED
 
 Played = dict[str, Any]
 
 Result = TypeVar("Result")
 
-ON_POSTGRES = {**DATABASE, **OUTAGES}
+ON_POSTGRES = {**DATABASE, **SHARED, **OUTAGES}
 
 # Scene -> what it measured, seconds.
 _measured: dict[str, dict[str, float]] = {}
 
+# Scene -> when it began and ended, seconds after the first one began.
+_times: dict[str, tuple[float, float]] = {}
+_first = time.monotonic()
+
 # Scenes wait far more than they compute, but two cores carry all of their load.
-_AT_ONCE = 6
+_AT_ONCE = 8
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +54,7 @@ def plays(
 
     Of what all services of an Airflow share one thing breaks at a time; there are two Airflows for
     it, one on SQLite and one on PostgreSQL. Fifty releases have a third one for themselves, while
-    the first one only waits in its last act.
+    of the first two much has ended in their last acts.
     """
     need_binary("traefik")
     needed = {
@@ -60,16 +68,18 @@ def plays(
         ThreadPoolExecutor(max_workers=_AT_ONCE) as side_by_side,
         ThreadPoolExecutor(max_workers=1) as on_sqlite,
         ThreadPoolExecutor(max_workers=1) as on_postgres,
+        ThreadPoolExecutor(max_workers=1) as on_its_own,
     ):
-        if not needed.isdisjoint({*SCENES, *ACTS}):
+        if not needed.isdisjoint({*SCENES, *ON_SQLITE}):
             services = [*SCENES, "good", "bad", "alone"]
             stage = stages.enter_context(fault_lab(tmp_path_factory.mktemp("faults"), services))
             for name in needed & SCENES.keys():
-                plays[name] = side_by_side.submit(_play_alone, SCENES[name], stage.scene(name))
+                play = partial(_play_alone, SCENES[name], stage.scene(name))
+                plays[name] = side_by_side.submit(_timed, name, play)
         alone = list(plays.values())
-        for name, act in ACTS.items():
+        for name, act in ON_SQLITE.items():
             if name in needed:
-                plays[name] = on_sqlite.submit(_behind, alone, act, stage)
+                plays[name] = on_sqlite.submit(_behind, alone, _timed, name, partial(act, stage))
         chosen = {name: act for name, act in ON_POSTGRES.items() if name in needed}
         if chosen:
             opened = ExitStack()
@@ -81,13 +91,24 @@ def plays(
 
             there = on_postgres.submit(_behind, alone, open_stage)
             for name, act in chosen.items():
-                plays[name] = on_postgres.submit(_play_when, there, act)
+                play = partial(_play_when, there, act)
+                plays[name] = on_postgres.submit(_timed, name, play)
             on_postgres.submit(opened.close)
         if FIFTY in needed:
             postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("fifty")
-            busy = [play for name, play in plays.items() if name != LAST_ACT]
-            plays[FIFTY] = on_postgres.submit(_behind, busy, fifty, folder, postgres)
+            last = (LAST_ON_SQLITE, LAST_OUTAGE)
+            busy = [play for name, play in plays.items() if name not in last]
+            play = partial(fifty, folder, postgres)
+            plays[FIFTY] = on_its_own.submit(_behind, busy, _timed, FIFTY, play)
         yield plays
+
+
+def _timed(name: str, play: Callable[[], Played]) -> Played:
+    began = time.monotonic()
+    try:
+        return play()
+    finally:
+        _times[name] = (began - _first, time.monotonic() - _first)
 
 
 def _play_alone(play: Callable[[FaultScene], Played], scene: FaultScene) -> Played:
@@ -124,11 +145,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured; a promise is asserted by its test, the figure is for people."""
-    if not any(_measured.values()):
+    """Print what was measured and when; a promise is asserted by its test, this is for people."""
+    if not _times:
         return
     terminalreporter.section("seconds measured in faults")
-    for name, figures in sorted(_measured.items()):
-        if figures:
-            told = ", ".join(f"{what} {value:.2f}" for what, value in sorted(figures.items()))
-            terminalreporter.line(f"{name}: {told}")
+    for name, (began, ended) in sorted(_times.items(), key=lambda it: it[1]):
+        figures = sorted(_measured.get(name, {}).items())
+        told = ", ".join(f"{what} {value:.2f}" for what, value in figures)
+        terminalreporter.line(f"{began:5.0f} - {ended:3.0f}  {name}: {told}".rstrip(": "))

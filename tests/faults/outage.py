@@ -17,7 +17,7 @@ from small_disk import fill, small_disk
 import airflow_rollout
 from airflow_rollout.demo.airflow import COMPONENTS
 
-__all__ = ["ACTS"]
+__all__ = ["ACTS", "LAST_OUTAGE"]
 
 # Long enough for a triggerer that starts on a busy machine while the gate holds.
 _HOLD = "20s"
@@ -166,9 +166,12 @@ def _wait_for_alarm(scene: FaultScene) -> dict[str, Any]:
         time.sleep(1.0)
 
 
+# The last of its Airflow's acts: it ends all of it.
+LAST_OUTAGE = "airflow-gone"
+
 ACTS: dict[str, Callable[[PostgresStage], dict[str, Any]]] = {
     "package-upgraded": package_upgraded,
     "schema-changed": schema_changed,
     "disk-full": disk_full,
-    "airflow-gone": airflow_gone,
+    LAST_OUTAGE: airflow_gone,
 }

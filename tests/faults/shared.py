@@ -21,7 +21,7 @@ from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.demo.processes import Processes
 
-__all__ = ["ACTS", "LAST_ACT", "pair"]
+__all__ = ["LAST_ON_SQLITE", "ON_POSTGRES", "ON_SQLITE", "pair"]
 
 _PATIENCE_SECONDS = 60.0
 
@@ -255,15 +255,17 @@ def second_triggerer(lab: Lab) -> Iterator[None]:
 
 Act = Callable[[Stage], dict[str, Any]]
 
-LAST_ACT = "triggerer-never-back"
+# In the order of each Airflow's acts. The last one kills its triggerer and lets it stay away.
+LAST_ON_SQLITE = "triggerer-never-back"
 
-# In this order: the one that ends with a triggerer that is away for minutes is the last.
-ACTS: dict[str, Act] = {
+ON_SQLITE: dict[str, Act] = {
     "triggerer-killed": triggerer_killed,
     "scheduler-killed": scheduler_killed,
     "api-server-killed": api_server_killed,
+    "triggerer-stopped": triggerer_stopped,
+    LAST_ON_SQLITE: triggerer_never_back,
+}
+ON_POSTGRES: dict[str, Act] = {
     "router-killed": router_killed,
     "clock-jumps": clock_jumps,
-    "triggerer-stopped": triggerer_stopped,
-    LAST_ACT: triggerer_never_back,
 }
