@@ -34,7 +34,7 @@ from airflow_rollout.wire import (
     TaskResult,
 )
 
-__all__ = ["open_send"]
+__all__ = ["FILE_THREAD", "open_send"]
 
 # Larger than any sane metrics page or query result; a larger one would stall the triggerer.
 LARGEST_BODY = 32 * 1024 * 1024
@@ -44,6 +44,9 @@ FILE_SECONDS = 10.0
 
 # At most so many requests of one connection wait for its file system; a gate has three at a time.
 FILES_AT_ONCE = 16
+
+# What the names of the threads that do file work begin with.
+FILE_THREAD = "rollout-file"
 
 T = TypeVar("T")
 
@@ -187,7 +190,7 @@ def _in_own_thread(work: Callable[[], T], release: Callable[[], None]) -> asynci
     Not in the event loop's few threads: all of its gates' name lookups share them, and a name
     server that hangs would keep a way back waiting.
     """
-    own = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rollout-file")
+    own = ThreadPoolExecutor(max_workers=1, thread_name_prefix=FILE_THREAD)
     done = own.submit(work)
     own.shutdown(wait=False)
     done.add_done_callback(lambda _: release())

@@ -14,19 +14,20 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from airflow_rollout.hooks.transport import FILE_THREAD
+
 __all__ = ["run_on_processor_time"]
 
 # A thread's answer is waited for in real time, in steps that cost next to nothing.
 _THREAD_SECONDS = 0.01
-_POOL = "pool"
 
 Result = TypeVar("Result")
 
 
 class _Skipping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-    """Pass over waiting while nothing is under way in a thread.
+    """Pass over waiting while nothing is under way in a thread, of the loop's pool or of its own.
 
-    A thread of the loop's own pool lives on when its work is done; any other is its work.
+    Airflow's runner has threads that never end; nobody waits for them.
     """
 
     skipped = 0.0
@@ -50,8 +51,7 @@ class _Skipping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
 
     def _threads_work(self) -> bool:
         return self.in_threads > 0 or any(
-            thread is not threading.main_thread() and not thread.name.startswith(_POOL)
-            for thread in threading.enumerate()
+            thread.name.startswith(FILE_THREAD) for thread in threading.enumerate()
         )
 
 
@@ -59,8 +59,7 @@ class _Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.skipping = _Skipping()
         super().__init__(self.skipping)
-        pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix=_POOL)
-        self.set_default_executor(pool)
+        self.set_default_executor(ThreadPoolExecutor(max_workers=4))
 
     def time(self) -> float:
         return self.skipping.now()
