@@ -27,9 +27,14 @@ __all__ = [
     "decide_promotion",
     "decide_raise",
     "decide_seal",
+    "decide_stay",
     "describe",
     "is_expected",
+    "is_stuck",
 ]
+
+# The step of a split whose promotion got stuck; the step of all others is one of the plan's.
+_STUCK_STEP = "promotion"
 
 
 class ReleaseState(StrEnum):
@@ -200,6 +205,28 @@ def decide_promotion(found: TrafficSplit | None, *, token: Token, canary: Arm) -
     )
 
 
+def decide_stay(found: TrafficSplit | None, *, token: Token, canary: Arm, reason: str) -> Decision:
+    """Leave all traffic on a canary that was judged there, since stable cannot take over.
+
+    What is left of stable may not be able to carry it. The release stays open: its promotion may go
+    on, and a person may put the traffic back.
+    """
+    decision = decide_promotion(found, token=token, canary=canary)
+    if found is None or decision.action is not Action.WRITE:
+        return decision
+    if is_stuck(found):
+        return Decision(action=Action.DONE, reason=found.reason, split=found)
+    split = replace(found, step=_STUCK_STEP, reason=reason)
+    return Decision(action=Action.WRITE, reason=reason, split=split)
+
+
+def is_stuck(split: TrafficSplit | None) -> bool:
+    """Say whether a release stands at a promotion that got stuck."""
+    return (
+        split is not None and split.state is ReleaseState.OPEN and split.step == _STUCK_STEP
+    )  # fmt: skip
+
+
 def decide_abort(
     found: TrafficSplit | None,
     *,
@@ -207,6 +234,7 @@ def decide_abort(
     owner: str,
     reason: str,
     later_steps: Collection[str] = (),
+    stuck_stays: bool = False,
 ) -> Decision:
     """Put all traffic back and seal the epoch; on another release's split change nothing.
 
@@ -216,6 +244,9 @@ def decide_abort(
     `later_steps` are those behind the step of a gate that asks. The release got there because
     another gate of this step passed it, so this one was asleep and its verdict is out of date. A
     rollback, the teardown and a person mean the whole attempt and give none.
+
+    `stuck_stays` is for tasks that follow any failure: they leave a promotion that got stuck where
+    it is. Whoever means that very release does not.
     """
     if found is None:
         return Decision(action=Action.DONE, reason="the router has no record of this release")
@@ -233,6 +264,8 @@ def decide_abort(
     if found.state is ReleaseState.OPEN and found.step in later_steps:
         reason = f"the release has moved on to {found.step}"
         return Decision(action=Action.DONE, reason=reason, split=found)
+    if stuck_stays and is_stuck(found):
+        return Decision(action=Action.DONE, reason=found.reason, split=found)
     return Decision(action=Action.WRITE, reason=reason, split=_sealed(found, reason))
 
 
@@ -299,7 +332,9 @@ def _again(found: TrafficSplit) -> Decision:
 
 
 def _released(found: TrafficSplit) -> TrafficSplit:
-    return replace(found, stable=found.canary, canary=None, weight=0, state=ReleaseState.RELEASED)
+    return replace(
+        found, stable=found.canary, canary=None, weight=0, state=ReleaseState.RELEASED, reason=""
+    )
 
 
 def _sealed(found: TrafficSplit, reason: str) -> TrafficSplit:

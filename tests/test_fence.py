@@ -17,8 +17,10 @@ from airflow_rollout.release import (
     decide_open,
     decide_promotion,
     decide_raise,
+    decide_stay,
     describe,
     is_expected,
+    is_stuck,
 )
 
 V1 = Arm(version="v1", target="http://127.0.0.1:1")
@@ -197,6 +199,54 @@ def test_promotion_is_refused(found: TrafficSplit | None, why: str) -> None:
     decision = promotes(found)
     assert (decision.action, decision.split) == (Action.REFUSE, None)
     assert why in decision.reason
+
+
+# --- a promotion that got stuck ---
+
+
+def stays(found: TrafficSplit | None) -> Decision:
+    return decide_stay(found, token=MINE, canary=V2, reason="stable cannot be started")
+
+
+def test_all_traffic_may_stay_on_a_canary_that_has_it() -> None:
+    decision = stays(split(weight=100, step="step_full"))
+    assert decision.action is Action.WRITE
+    assert decision.split is not None
+    assert (decision.split.weight, decision.split.state) == (100, OPEN)
+    assert is_stuck(decision.split)
+    assert stays(decision.split).action is Action.DONE
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        *_FOREIGN,
+        pytest.param(sealed(), "was stopped", id="sealed"),
+        pytest.param(split(), "10 %, not all traffic", id="not all traffic yet"),
+    ],
+)
+def test_a_split_that_could_not_be_promoted_does_not_stay(
+    found: TrafficSplit | None, why: str
+) -> None:
+    decision = stays(found)
+    assert (decision.action, decision.split) == (Action.REFUSE, None)
+    assert why in decision.reason
+
+
+def test_a_stuck_promotion_stays_for_tasks_and_goes_back_for_a_person() -> None:
+    stuck = stays(split(weight=100)).split
+    by_task = decide_abort(stuck, epoch="", owner=MINE.owner, reason="failed", stuck_stays=True)
+    assert (by_task.action, by_task.split) == (Action.DONE, stuck)
+    assert by_task.reason == "stable cannot be started"
+    by_person = aborts(stuck)
+    assert by_person.split is not None
+    assert (by_person.split.weight, by_person.split.state) == (0, SEALED)
+
+
+def test_a_stuck_promotion_that_goes_on_ends_like_any_other() -> None:
+    decision = promotes(stays(split(weight=100)).split)
+    assert decision.split is not None
+    assert (decision.split.state, decision.split.reason) == (RELEASED, "")
 
 
 # --- abort ---

@@ -36,6 +36,7 @@ from airflow_rollout.release import (
     decide_promotion,
     decide_raise,
     decide_seal,
+    decide_stay,
     describe,
 )
 from airflow_rollout.traffic.base import Feature, WriteConflict
@@ -54,6 +55,7 @@ __all__ = [
     "persist",
     "raise_weight",
     "settle",
+    "stay",
     "wait_live",
 ]
 
@@ -153,17 +155,41 @@ async def make_stable(
     return move
 
 
+async def stay(
+    systems: Systems, *, token: Token, canary: Arm, reason: str, timer: Timer = LOOP_TIMER
+) -> Move:
+    """Leave all traffic on the canary that was judged there; `ReleaseRefused` if it has it not."""
+    return await _move(
+        systems,
+        lambda found: decide_stay(found, token=token, canary=canary, reason=reason),
+        wanted=f"all traffic to stay on {canary.version}",
+        rising=timer,
+    )
+
+
 async def abort(
-    systems: Systems, *, epoch: str, owner: str, reason: str, later_steps: Collection[str] = ()
+    systems: Systems,
+    *,
+    epoch: str,
+    owner: str,
+    reason: str,
+    later_steps: Collection[str] = (),
+    stuck_stays: bool = False,
 ) -> Move:
     """Put all traffic back and seal the attempt; on another release's split change nothing.
 
     :param later_steps: the steps behind a gate's own, on which it changes nothing either.
+    :param stuck_stays: whether it changes nothing either where a promotion got stuck.
     """
     return await _move(
         systems,
         lambda found: decide_abort(
-            found, epoch=epoch, owner=owner, reason=reason, later_steps=later_steps
+            found,
+            epoch=epoch,
+            owner=owner,
+            reason=reason,
+            later_steps=later_steps,
+            stuck_stays=stuck_stays,
         ),
         wanted="weight 0",
     )

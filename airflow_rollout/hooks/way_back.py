@@ -14,15 +14,23 @@ __all__ = ["go_back"]
 _SEEN_SECONDS = 30.0
 
 
-async def go_back(systems: Systems, *, owner: str, reason: str, timer: Timer = LOOP_TIMER) -> Move:
+async def go_back(
+    systems: Systems,
+    *,
+    owner: str,
+    reason: str,
+    stuck_stays: bool = False,
+    timer: Timer = LOOP_TIMER,
+) -> Move:
     """Seal the owner's attempt at weight 0, see it in the data plane and remove the canary.
 
     Nothing to do where the split belongs to somebody else or the release was promoted.
 
+    :param stuck_stays: whether there is nothing to do either where a promotion got stuck.
     :raises TransientAdapterError: the record says 0, the data plane does not yet; or a write of
         the owner's landed late. Worth another try from the start.
     """
-    move = await abort(systems, epoch="", owner=owner, reason=reason)
+    move = await abort(systems, epoch="", owner=owner, reason=reason, stuck_stays=stuck_stays)
     split = move.split
     own = split is not None and split.token.owner == owner
     if split is None or not own or split.state is not ReleaseState.SEALED:

@@ -171,7 +171,7 @@ class PrometheusProvider:
             rows=rows,
             question=query.question,
             arm_label=self._arm_label or rows.arm_label,
-            arms=rows.arm_values(query.service, query.namespace),
+            arms=rows.arms(query.service, query.namespace),
             system=SYSTEM,
             pod_label=self._pod_label,
         )
@@ -203,7 +203,7 @@ class PrometheusProvider:
 
     def _selector(self, asked: ArmsAsked) -> str:
         # The empty alternative lets the `alive` family through, which has no arm label.
-        values = json.dumps("|".join([*(re.escape(arm) for arm in asked.arms), ""]))
+        values = json.dumps("|".join([*(asked.rows.pattern(arm) for arm in asked.arms), ""]))
         names = json.dumps(f"{asked.family}|{asked.rows.alive}")
         matchers = [f"__name__=~{names}", f"{asked.arm_label}=~{values}"]
         if self._matchers:
@@ -268,7 +268,7 @@ def _refuse_partial(found: list[RawSeries], warnings: str, asked: ArmsAsked) -> 
 
     :raises TransientAdapterError: an arm has no series, and a warning says that data is missing.
     """
-    known = {raw.labels.get(asked.arm_label) for raw in found if raw.name == asked.family}
+    known = {asked.arm_of(raw) for raw in found if raw.name == asked.family}
     missing = [arm for arm in asked.arms if arm not in known]
     if warnings and missing:
         raise TransientAdapterError(

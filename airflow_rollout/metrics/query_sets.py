@@ -6,6 +6,7 @@ here and works with all of them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from airflow_rollout.errors import PermanentAdapterError
@@ -22,8 +23,9 @@ class QuerySet:
     :param alive: a family without arm labels that the router always exposes: where it is seen, a
         missing series of an arm means zero requests and not silence.
     :param arm_label: the label that tells the arms apart.
-    :param canary: value of that label, with `{service}` and `{namespace}` to fill in.
+    :param canary: the arm's name in that label, with `{service}` and `{namespace}` to fill in.
     :param stable: the same for the other arm.
+    :param around: what stands before and behind that name, as regular expressions.
     :param status_label: the label with the status code.
     :param own_labels: labels the router itself sets; all others name the scraped process.
     :param client_gone: the status of a request whose client left before the answer: neither a
@@ -39,13 +41,27 @@ class QuerySet:
     stable: str
     status_label: str
     own_labels: frozenset[str]
+    around: tuple[str, str] = ("", "")
     client_gone: str = "499"
     seconds_per_unit: float = 1.0
 
-    def arm_values(self, service: str, namespace: str) -> tuple[str, str]:
-        """Return the label values of canary and stable."""
+    def arms(self, service: str, namespace: str) -> tuple[str, str]:
+        """Return the names of canary and stable."""
         names = {"service": service, "namespace": namespace}
         return self.canary.format(**names), self.stable.format(**names)
+
+    def pattern(self, arm: str) -> str:
+        """Return a regular expression for the label's values of an arm (RE2 and Python)."""
+        before, behind = self.around
+        return before + re.escape(arm) + behind
+
+    def arm_of(self, value: str) -> str:
+        """Return the arm's name in a value of the label, empty where there is none."""
+        if self.around == ("", ""):
+            return value
+        before, behind = self.around
+        found = re.fullmatch(f"{before}(.*){behind}", value)
+        return found[1] if found else ""
 
     def counts(self, status: str) -> bool:
         """Say whether a status is an answered request."""
@@ -57,6 +73,19 @@ class QuerySet:
 
 
 QUERY_SETS: dict[str, QuerySet] = {
+    # Those of Traefik as the controller: one series for each entry point and place of a backend. It
+    # joins namespace and Service by a dash, so shop/a-b and shop-a/b look alike.
+    "gateway_api": QuerySet(
+        requests="traefik_service_requests_total",
+        durations="traefik_service_request_duration_seconds",
+        alive="traefik_config_reloads_total",
+        arm_label="service",
+        canary="{namespace}-{service}-canary",
+        stable="{namespace}-{service}",
+        status_label="code",
+        own_labels=frozenset({"code", "method", "protocol", "service"}),
+        around=("(?:http|grpc)route-.*-[0-9a-f]{20}-svc-", "-[0-9]+@kubernetesgateway"),
+    ),
     "traefik_file": QuerySet(
         requests="traefik_service_requests_total",
         durations="traefik_service_request_duration_seconds",

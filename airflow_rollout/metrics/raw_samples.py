@@ -52,7 +52,7 @@ class RawSeries:
 class ArmsAsked:
     """What was asked for: which family, and which label tells the arms apart.
 
-    :param arms: values of that label, the canary's first.
+    :param arms: the arms' names in that label, the canary's first.
     :param pod_label: the label that names the pod which answered, None where there is none.
     :param system: for error messages.
     """
@@ -75,6 +75,10 @@ class ArmsAsked:
     def own_labels(self) -> frozenset[str]:
         """Return the labels that do not name the scraped process."""
         return (self.rows.own_labels - {self.rows.arm_label}) | {self.arm_label, "le"}
+
+    def arm_of(self, series: RawSeries) -> str:
+        """Return the arm's name in a series' label, empty where there is none."""
+        return self.rows.arm_of(series.labels.get(self.arm_label, ""))
 
     def at_targets(self, found: Sequence[RawSeries]) -> ArmsAsked:
         """Return the same for a pod's label that the router sets, not whoever scrapes the pods."""
@@ -148,7 +152,7 @@ def _arm(
     edges: list[float],
     asked: ArmsAsked,
 ) -> tuple[CounterSeries, ...]:
-    mine = [raw for raw in counted if raw.labels.get(asked.arm_label) == arm]
+    mine = [raw for raw in counted if asked.arm_of(raw) == arm]
     errors = asked.question is Question.ERRORS
     found = _error_points(mine, asked) if errors else _latency_points(mine, edges, asked)
     series = [

@@ -65,7 +65,7 @@ _NAME_ENDS = re.compile(r"[{\s]")
 # Pages kept: those of the routers that are read in the same seconds.
 _PAGES = 8
 
-# Requests and bad requests by arm label, the canary first.
+# Requests and bad requests by arm, the canary first.
 Counts = dict[str, tuple[int, tuple[int, ...]]]
 
 
@@ -157,13 +157,13 @@ def _families(page: bytes) -> Mapping[str, list[str]]:
 
 # Three families a page: requests, durations, and one to spare.
 @lru_cache(maxsize=3 * _PAGES)
-def _by_arm(page: bytes, name: str, label: str) -> Mapping[str, list[str]]:
-    """Return the lines of one family by the value of one label, as it is written."""
-    value = re.compile(rf'[{{,]\s*{re.escape(label)}="([^"]*)"')
+def _by_arm(page: bytes, name: str, rows: QuerySet) -> Mapping[str, list[str]]:
+    """Return the lines of one family by the arm that they name."""
+    value = re.compile(rf'[{{,]\s*{re.escape(rows.arm_label)}="([^"]*)"')
     found: dict[str, list[str]] = defaultdict(list)
     for line in _families(page).get(name, ()):
         if place := value.search(line):
-            found[place[1]].append(line)
+            found[rows.arm_of(place[1])].append(line)
     return dict(found)
 
 
@@ -181,10 +181,14 @@ def _samples(lines: Iterable[str]) -> list[Sample]:
 
 
 def _arm_samples(page: bytes, name: str, query: MetricQuery, rows: QuerySet) -> list[Sample]:
-    values = rows.arm_values(query.service, query.namespace)
-    lines = _by_arm(page, name, rows.arm_label)
-    wanted = [line for value in values for line in lines.get(value, ())]
-    return [s for s in _samples(wanted) if s.labels.get(rows.arm_label) in values]
+    arms = rows.arms(query.service, query.namespace)
+    lines = _by_arm(page, name, rows)
+    wanted = [line for arm in arms for line in lines.get(arm, ())]
+    return [s for s in _samples(wanted) if _arm(s, rows) in arms]
+
+
+def _arm(sample: Sample, rows: QuerySet) -> str:
+    return rows.arm_of(sample.labels.get(rows.arm_label, ""))
 
 
 def _started(families: Mapping[str, list[str]]) -> float | None:
@@ -213,16 +217,16 @@ def _on_our_clock(started: float | None, headers: Mapping[str, str], at: float) 
 
 
 def _errors(page: bytes, query: MetricQuery, rows: QuerySet) -> Counts:
-    """Return requests and errors by arm label."""
-    counts: Counts = dict.fromkeys(rows.arm_values(query.service, query.namespace), (0, (0,)))
+    """Return requests and errors by arm."""
+    counts: Counts = dict.fromkeys(rows.arms(query.service, query.namespace), (0, (0,)))
     for sample in _arm_samples(page, rows.requests, query, rows):
         status = sample.labels.get(rows.status_label, "")
         if not rows.counts(status):
             continue
         value = whole_count(sample.value, name=rows.requests, system=SYSTEM)
-        requests, bad = counts[sample.labels[rows.arm_label]]
+        requests, bad = counts[_arm(sample, rows)]
         errors = bad[0] + (value if rows.is_error(status) else 0)
-        counts[sample.labels[rows.arm_label]] = (requests + value, (errors,))
+        counts[_arm(sample, rows)] = (requests + value, (errors,))
     return counts
 
 
@@ -241,7 +245,7 @@ def _latency(page: bytes, query: MetricQuery, rows: QuerySet, at: float, life: _
     empty = dict.fromkeys(known[0], 0)
     counts = {
         arm: slower_than(arms.get(arm, empty), name=name, system=SYSTEM)
-        for arm in rows.arm_values(query.service, query.namespace)
+        for arm in rows.arms(query.service, query.namespace)
     }
     edges = sorted(edge for edge in known[0] if edge != math.inf)
     scaled = tuple(edge * rows.seconds_per_unit for edge in edges)
@@ -249,12 +253,12 @@ def _latency(page: bytes, query: MetricQuery, rows: QuerySet, at: float, life: _
 
 
 def _buckets(samples: list[Sample], rows: QuerySet, name: str) -> dict[str, dict[float, int]]:
-    """Return boundary -> cumulative count by arm label, summed over statuses and methods."""
+    """Return boundary -> cumulative count by arm, summed over statuses and methods."""
     arms: dict[str, dict[float, int]] = defaultdict(lambda: defaultdict(int))
     for sample in samples:
         edge = boundary(sample.labels.get("le", ""), name=name, system=SYSTEM)
         value = whole_count(sample.value, name=name, system=SYSTEM)
-        arms[sample.labels.get(rows.arm_label, "")][edge] += value
+        arms[_arm(sample, rows)][edge] += value
     return {arm: dict(buckets) for arm, buckets in arms.items()}
 
 

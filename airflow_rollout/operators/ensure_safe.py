@@ -59,9 +59,11 @@ class EnsureSafeOperator(WayBackOperator):
         A gate that stopped it leaves that to `rollback`, which may have been marked, or have died.
         """
         split = move.split
+        before = self.ended_before(context)
+        if before is None:
+            self.end_stuck(context, move)
         if not is_sealed(split, self.release_owner(context)):
             return
-        before = self.ended_before(context)
         if before is None or before.outcome is Outcome.FAILED_TO_ROLL_BACK:
             self.end(context, move, Cause(outcome=Outcome.ROLLED_BACK, reason=split.reason))
         elif not before.told:

@@ -9,7 +9,7 @@ from airflow.sdk import Context
 
 from airflow_rollout.errors import PermanentAdapterError, RolloutError, TransientAdapterError
 from airflow_rollout.hooks.connection import airflow_connections
-from airflow_rollout.hooks.moves import Move, make_stable, persist, wait_live
+from airflow_rollout.hooks.moves import Move, make_stable, persist, stay, wait_live
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.hooks.timer import LOOP_TIMER
 from airflow_rollout.late import record
@@ -28,6 +28,9 @@ _LOOK_SECONDS = 1.0
 
 # A canary that cannot be removed now has no traffic; the next release replaces it.
 _REMOVE_SECONDS = 60.0
+
+# How long it is tried to say that a promotion got stuck; if that fails, the rollback goes back.
+_STAY_SECONDS = 10.0
 
 
 class PromoteCanaryOperator(ReleaseOperator):
@@ -65,7 +68,11 @@ class PromoteCanaryOperator(ReleaseOperator):
 
     async def _promote(self, attempt: record.Attempt) -> tuple[Move, str]:
         async with open_systems(self.spec, airflow_connections()) as systems:
-            await _until_stable_serves(systems, attempt.canary, self.spec.ready_timeout_seconds)
+            try:
+                await _until_stable_serves(systems, attempt.canary, self.spec.ready_timeout_seconds)
+            except PermanentAdapterError as error:
+                await self._stay(systems, attempt, f"promotion stuck: {error}")
+                raise
             move = await make_stable(systems, token=attempt.token, canary=attempt.canary)
             doubts = []
             try:
@@ -81,6 +88,17 @@ class PromoteCanaryOperator(ReleaseOperator):
             except RolloutError as error:
                 doubts.append(f"the canary could not be removed: {error}")
         return move, "; ".join(doubts)
+
+    async def _stay(self, systems: Systems, attempt: record.Attempt, reason: str) -> None:
+        """Leave the traffic on the canary, which was judged there, for a person to decide."""
+        try:
+            await persist(
+                lambda: stay(systems, token=attempt.token, canary=attempt.canary, reason=reason),
+                seconds=_STAY_SECONDS,
+                on_error=self.log.warning,
+            )
+        except RolloutError:
+            self.log.exception("could not leave the traffic where it is")
 
 
 async def _until_stable_serves(systems: Systems, canary: Arm, seconds: float) -> None:

@@ -19,7 +19,7 @@ from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.operators.causes import Cause, collect_pieces, find_cause, task_states
 from airflow_rollout.operators.news import OnEvent, check_on_event
-from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describe
+from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describe, is_stuck
 from airflow_rollout.spec.model import RolloutSpec
 
 __all__ = ["RollbackOperator", "WayBackOperator", "is_sealed"]
@@ -121,7 +121,7 @@ class WayBackOperator(ReleaseOperator):
     async def _until_safe(self, owner: str, reason: str, seconds: float) -> Move:
         async def once() -> Move:
             async with open_systems(self.spec, airflow_connections()) as systems:
-                return await go_back(systems, owner=owner, reason=reason)
+                return await go_back(systems, owner=owner, reason=reason, stuck_stays=True)
 
         move = await persist(once, seconds=seconds, on_error=self._complain)
         split = move.split
@@ -130,6 +130,25 @@ class WayBackOperator(ReleaseOperator):
 
     def _complain(self, text: str) -> None:
         self.log.error("not safe yet: %s", text)
+
+    def end_stuck(self, context: Context, move: Move) -> str:
+        """Record that this release's promotion got stuck and return how, empty if it did not."""
+        split = move.split
+        if split is None or split.token.owner != self.release_owner(context) or not is_stuck(split):
+            return ""
+        version = split.canary.version if split.canary else "the canary"
+        message = (
+            f"{split.reason}. All traffic stays on {version}, which was judged at 100 %. Mend it "
+            "and clear `promotion`, or run `airflow-rollout rollback`."
+        )
+        end = record.End(
+            epoch=split.token.epoch, outcome=Outcome.FAILED_TO_ROLL_BACK, reason=message,
+            at=time.time(),
+        )  # fmt: skip
+        self.push(context, record.Key.END, end)
+        self.tell(context, message, epoch=split.token.epoch)
+        self._tell_people(context, end)
+        return message
 
     def end(self, context: Context, move: Move, cause: Cause) -> None:
         """Record how this attempt ended."""
@@ -169,7 +188,8 @@ class RollbackOperator(WayBackOperator):
     """Put all traffic on the stable version and remove the canary.
 
     Works from the router's record alone, whatever else is broken; repeated, it finds its work
-    done. Retries until `deadline_seconds`, then fails as `failed_to_roll_back`.
+    done. Retries until `deadline_seconds`, then fails as `failed_to_roll_back`. So it does at once
+    where the promotion got stuck: traffic stays on the canary that was judged there.
 
     :param spec: how the service is released.
     :param told_by: tasks whose pieces tell why the release ended; never what to do.
@@ -183,6 +203,8 @@ class RollbackOperator(WayBackOperator):
         """Go back, then say why."""
         reason = f"stopped by {self.task_id}"
         move = self.go_back(context, reason)
+        if stuck := self.end_stuck(context, move):
+            raise AirflowFailException(stuck)
         split = move.split
         if is_sealed(split, self.release_owner(context)) and split.reason not in ("", reason):
             # The gate was here first and left its verdict in the record.

@@ -7,7 +7,7 @@ the probes nor the deadline. They feed the judge and ring a bell; the loop asks 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -24,10 +24,13 @@ from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
 from airflow_rollout.triggers.own_delay import LATE_SECONDS, with_own_delay
 from airflow_rollout.triggers.pace import CROWD, asked_together, next_moment, read_window
+from airflow_rollout.triggers.rounds import Rounds
 from airflow_rollout.triggers.series import Series
 from airflow_rollout.triggers.stable_watch import StableWatch
 from airflow_rollout.triggers.traffic_watch import (
     LEASE_SECONDS,
+    LONGEST_LEASE_SECONDS,
+    LONGEST_WATCH_SECONDS,
     WATCH_SECONDS,
     TrafficWatch,
     Unconfirmed,
@@ -44,8 +47,9 @@ CHECKPOINT_SECONDS = 5.0
 _TICK_SECONDS = 0.5
 _LONGEST_TICK_SECONDS = 2.0
 _TICKS_AN_ANSWER = 10
+_LONGEST_CROWD_TICK_SECONDS = 5.0
 
-# A loop that ticks every two seconds at least and did not for this long: its process was stopped.
+# A loop that ticks every five seconds at least and did not for this long: its process was stopped.
 _SUSPENDED_SECONDS = 10.0
 _LOOK_AROUND_SECONDS = 5.0
 
@@ -132,10 +136,14 @@ class GateLoop:
         self._live_seconds = live_seconds
         self._judge = Judge(spec.judge, context_of(step, start), state)
         self._stable = StableWatch(systems, start.attempt.stable, clock)
+        self._rounds = Rounds(
+            owner=f"{start.attempt.token.epoch} {step.id}", clock=clock, say=notebook.say
+        )
         self._bell = asyncio.Event()
         pace = spec.source.every_seconds / _TICKS_AN_ANSWER
         self._tick_seconds = max(_TICK_SECONDS, min(pace, _LONGEST_TICK_SECONDS))
         self._fault = ""
+        self._silent = False
         self._fed = False
         self._latest: Judgement | None = None
         self._saved = _Saved()
@@ -157,43 +165,25 @@ class GateLoop:
                 await asyncio.gather(*askers, return_exceptions=True)
 
     def _askers(self) -> list[Coroutine[Any, Any, None]]:
+        repeat = self._rounds.repeat
+        probe_seconds = min(_PROBE_SECONDS, self._spec.source.every_seconds)
         askers = [
-            self._repeat(self._save, min(_SAVE_SECONDS, self._live_seconds)),
+            repeat(self._save, min(_SAVE_SECONDS, self._live_seconds)),
             self._measure_all(),
-            self._repeat(
-                self._probe,
-                min(_PROBE_SECONDS, self._spec.source.every_seconds),
-                CROWD.probe_seconds,
-            ),
+            repeat(self._probe, probe_seconds, in_doubt=lambda: self._silent),
         ]
         if self._watch is not None:
-            askers.append(self._repeat(self._stable.probe, _PROBE_SECONDS, CROWD.probe_seconds))
-            askers.append(self._repeat(self._look, WATCH_SECONDS))
-            askers.append(self._repeat(self._watch.renew, LEASE_SECONDS))
+            askers += [
+                repeat(self._stable.probe, _PROBE_SECONDS, in_doubt=lambda: self._stable.silent),
+                repeat(self._look, WATCH_SECONDS, longest_seconds=LONGEST_WATCH_SECONDS),
+                repeat(self._watch.renew, LEASE_SECONDS, longest_seconds=LONGEST_LEASE_SECONDS),
+            ]
         return askers
-
-    async def _repeat(
-        self,
-        ask: Callable[[], Awaitable[None]],
-        seconds: float,
-        pace: Callable[[float], float] = lambda seconds: seconds,
-    ) -> None:
-        """Ask at a steady pace; a slow answer delays the next question, it never stacks up."""
-        while True:
-            began = self._clock.now()
-            await self._try(ask, ask.__name__.strip("_"))
-            await asyncio.sleep(max(0.05, began + pace(seconds) - self._clock.now()))
-
-    async def _try(self, ask: Callable[[], Awaitable[None]], what: str) -> None:
-        try:
-            await ask()
-        except Exception as error:  # noqa: BLE001 - one bad answer must not end the asking
-            self._notebook.say(f"{what}: {error!r}")
 
     async def _measure_all(self) -> None:
         """Ask for every metric at once, and from then on for each at its own moments."""
         first = partial(self._measure, self._spec.judge.metrics, self._clock.now())
-        await self._try(first, "measure")
+        await self._rounds.attempt(first, "measure")
         groups = self._asked_together.items()
         await asyncio.gather(*(self._measure_at(place, metrics) for place, metrics in groups))
 
@@ -206,7 +196,7 @@ class GateLoop:
             # Where the moment was missed by far (a process that was stopped), nobody shares it.
             late = self._clock.now() - moment
             end = moment if late < every else moment + late
-            await self._try(partial(self._measure, metrics, end), "measure")
+            await self._rounds.attempt(partial(self._measure, metrics, end), "measure")
             # A timer may fire a hair early: the same moment is not the next one.
             after = max(self._clock.now(), moment + every / 2)
 
@@ -229,7 +219,8 @@ class GateLoop:
             self._notebook.say(f"a probe does not count: this process was {late:.1f} s late")
             return
         self._judge.feed_probe(probe)
-        if not probe.ok:
+        self._silent = not probe.ok
+        if self._silent:
             self._bell.set()
 
     async def _look(self) -> None:
@@ -261,9 +252,12 @@ class GateLoop:
                 self._latest = judgement
             self._bell.clear()
             try:
-                await asyncio.wait_for(self._bell.wait(), self._tick_seconds)
+                await asyncio.wait_for(self._bell.wait(), self._pause())
             except TimeoutError:
                 continue
+
+    def _pause(self) -> float:
+        return CROWD.stretched(self._tick_seconds, longest_seconds=_LONGEST_CROWD_TICK_SECONDS)
 
     async def _wake_up(self, slept: float) -> None:
         """Let others go first after this process was stopped: another one may judge by now.

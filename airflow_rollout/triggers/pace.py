@@ -29,12 +29,15 @@ _LONGEST_LOOKBACK_SECONDS = 600.0
 # many gates probes take a fifth of its one processor.
 _GATES_AT_FULL_PACE = 100
 
+# A crowd is counted in so many gates, or each one that comes or goes would shift all rounds.
+_GATES_COUNTED = 50
+
 
 class Crowd:
     """The gates of one process, which share its event loop.
 
-    The more of them there are, the more rarely each probes: a thousand gates see a dead version
-    after 20 s instead of 2 s, but all of them go on judging in time.
+    The more of them there are, the more rarely each probes, looks around and saves: a thousand see
+    a dead version after 11 s instead of 2 s, but all of them go on judging in time.
     """
 
     def __init__(self) -> None:
@@ -49,9 +52,23 @@ class Crowd:
         finally:
             self._size -= 1
 
-    def probe_seconds(self, alone: float) -> float:
-        """Return the time between two probes for who would leave `alone` seconds between them."""
-        return alone * max(1.0, self._size / _GATES_AT_FULL_PACE)
+    def stretched(self, alone: float, *, longest_seconds: float = math.inf) -> float:
+        """Return the time between two rounds for who would leave `alone` seconds between them."""
+        counted = math.ceil(self._size / _GATES_COUNTED) * _GATES_COUNTED
+        factor = max(1.0, counted / _GATES_AT_FULL_PACE)
+        return min(alone * factor, max(alone, longest_seconds))
+
+    def next_round(
+        self, began: float, alone: float, *, longest_seconds: float = math.inf, place: float
+    ) -> float:
+        """Return when the round after one of `began` begins, in seconds of the epoch.
+
+        In a crowd that is a moment of `place` in the interval, half an interval later or more.
+        """
+        every = self.stretched(alone, longest_seconds=longest_seconds)
+        if self._size <= _GATES_AT_FULL_PACE:
+            return began + every
+        return next_moment(began + every / 2, every_seconds=every, place=place)
 
 
 CROWD = Crowd()

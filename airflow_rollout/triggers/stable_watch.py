@@ -37,6 +37,11 @@ class StableWatch:
             return ""
         return f"stable version {self._stable.version} does not answer: {self._last}"
 
+    @property
+    def silent(self) -> bool:
+        """Say whether its last probe that counts failed."""
+        return self._failed > 0
+
     async def probe(self) -> None:
         """Ask the stable version once."""
         if self._stable is None:

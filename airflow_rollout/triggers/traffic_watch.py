@@ -16,11 +16,14 @@ from airflow_rollout.triggers.clock import Clock
 
 __all__ = ["TrafficWatch", "Unconfirmed"]
 
-# A hand edit or a lost record is seen within this time.
+# A hand edit or a lost record is seen within this time, in a crowd within the longer one.
 WATCH_SECONDS = 5.0
+LONGEST_WATCH_SECONDS = 15.0
 
-# Whoever reads the lease knows within a few of these that nobody watches any more.
+# Whoever reads the lease knows within a few of these that nobody watches any more. Readers give up
+# after 45 s: in a crowd too one renewal may fail.
 LEASE_SECONDS = 10.0
+LONGEST_LEASE_SECONDS = 20.0
 
 # How long the data plane may lag behind the record before "written" counts as "not moved". The
 # slowest router measured needed 2 s after its own throttle, and over 10 s on a machine with five

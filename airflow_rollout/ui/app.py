@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: FastAPI would read the dependency aliases as
 # query parameters.
+import math
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -55,6 +56,29 @@ class _Files(StaticFiles):
         return response
 
 
+class _Answer(JSONResponse):
+    """JSON as browsers read it: what is no number is null, what is no character a mark."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the text of a value."""
+        try:
+            return super().render(content)
+        except ValueError:
+            # Only then is all of it looked through: whoever wrote it wrote no JSON.
+            return super().render(_readable(content))
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_readable(key): _readable(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_readable(one) for one in value]
+    if isinstance(value, str):
+        # Half a character of two halves.
+        return value.encode(errors="replace").decode()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def build_app() -> FastAPI:
     """Return the application; every route asks Airflow what the user may see, none writes."""
     app = FastAPI(title="Rollout", docs_url=None, redoc_url=None, openapi_url=None)
@@ -76,7 +100,7 @@ def _add_record(app: FastAPI) -> None:
     @app.get("/api/record/{dag_id}/{dag_run_id}", dependencies=_may_read)
     def data(
         dag_id: str, dag_run_id: str, session: SessionDep, rollout: str | None = None
-    ) -> JSONResponse:
+    ) -> _Answer:
         records = {one.group: one for one in _records(session, dag_id, dag_run_id)}
         if rollout is None and len(records) > 1:
             names = ", ".join(records)
@@ -84,7 +108,7 @@ def _add_record(app: FastAPI) -> None:
         chosen = records.get(rollout) if rollout is not None else next(iter(records.values()))
         if chosen is None:
             raise HTTPException(404, f"no rollout {rollout!r}, only {', '.join(records)}")
-        return JSONResponse(chosen.to_builtins(), headers=_HEADERS)
+        return _Answer(chosen.to_builtins(), headers=_HEADERS)
 
 
 def _add_feeds(app: FastAPI) -> None:
@@ -93,22 +117,22 @@ def _add_feeds(app: FastAPI) -> None:
     @app.get("/feed/run/{dag_id}/{dag_run_id}", dependencies=_may_read)
     def run(
         dag_id: str, dag_run_id: str, session: SessionDep, user: GetUserDep, since: str = ""
-    ) -> JSONResponse:
+    ) -> _Answer:
         found = run_feed(session, dag_id, dag_run_id, since=since, may=_may(dag_id, user))
         if found is None:
             raise HTTPException(404, f"no run {dag_run_id} of {dag_id}")
-        return JSONResponse(found, headers=_HEADERS)
+        return _Answer(found, headers=_HEADERS)
 
     @app.get("/feed/rollouts", dependencies=_may_read)
-    def everything(session: SessionDep, user: GetUserDep, since: str = "") -> JSONResponse:
+    def everything(session: SessionDep, user: GetUserDep, since: str = "") -> _Answer:
         # Airflow's own filter looks for the auth manager in its application, not in a plugin's.
         permitted = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
         found = rollouts.rollouts(session, permitted=permitted, since=since)
-        return JSONResponse(found, headers=_HEADERS)
+        return _Answer(found, headers=_HEADERS)
 
     @app.get("/feed/history/{dag_id}", dependencies=_may_read)
-    def history(dag_id: str, session: SessionDep) -> JSONResponse:
-        return JSONResponse(rollouts.history(session, dag_id), headers=_HEADERS)
+    def history(dag_id: str, session: SessionDep) -> _Answer:
+        return _Answer(rollouts.history(session, dag_id), headers=_HEADERS)
 
 
 def _may(dag_id: str, user: Any) -> May:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from html import escape
+from html import escape as _escape
 from urllib.parse import quote
 
 from airflow_rollout.record import Event, GatePiece, ReleaseRecord
 
 __all__ = ["render"]
+
+# Categories of characters that are not seen, or turn the direction of what stands around them.
+_UNSEEN = ("Cc", "Cf", "Cs")
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -41,6 +45,15 @@ def render(records: Sequence[ReleaseRecord]) -> str:
         f"<h1>{escape(first.dag_id)}</h1><div>{escape(first.run_id)} &middot; "
         f"<a href='{escape(tab)}/plugin/rollout'>charts and actions</a></div>{parts}</body></html>"
     )
+
+
+def escape(text: str) -> str:
+    """Return a text as HTML in which nothing is hidden."""
+    return _escape("".join("\ufffd" if _is_unseen(one) else one for one in text))
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN and character not in "\t\n"
 
 
 def _label(record: ReleaseRecord) -> str:
@@ -89,9 +102,15 @@ def _gate(gate: GatePiece) -> str:
 
 
 def _event(event: Event, began: float | None) -> str:
-    at = datetime.fromtimestamp(event.at, UTC)
     after = f"+{event.at - began:.1f} s" if began is not None else ""
     return (
-        f"<tr><td>{at:%Y-%m-%d %H:%M:%S}</td><td class='n'>{after}</td>"
+        f"<tr><td>{_moment(event.at)}</td><td class='n'>{after}</td>"
         f"<td>{escape(event.task)}</td><td>{escape(event.text)}</td></tr>"
     )
+
+
+def _moment(at: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return "unknown"

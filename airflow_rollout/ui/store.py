@@ -43,10 +43,14 @@ _OVERLAP = timedelta(seconds=10)
 _AT_ONCE = 200
 
 # What people do to a run in Airflow; the rest of the audit log is not about releases.
-_ACTIONS = (
-    "trigger_dag_run", "patch_task_instance", "post_clear_task_instances", "patch_dag_run",
-    "clear_dag_run", "update_hitl_detail",
-)  # fmt: skip
+_ACTIONS = {
+    "trigger_dag_run": "started the run",
+    "patch_task_instance": "marked the task",
+    "post_clear_task_instances": "cleared tasks",
+    "patch_dag_run": "marked the run",
+    "clear_dag_run": "started the run again",
+    "update_hitl_detail": "answered a question",
+}
 _MOST_ACTIONS = 200
 
 
@@ -192,7 +196,7 @@ def actions_of(session: Session, dag_id: str, run_id: str) -> list[Action]:
             Action(
                 at=_seconds(row.dttm) or 0.0,
                 who=row.owner_display_name or row.owner or "",
-                what=f"{row.event.replace('_', ' ')} {state}".strip(),
+                what=f"{_ACTIONS[row.event]} {state}".strip(),
                 task=row.task_id or str(said.get("task_ids") or ""),
                 why=str(said.get("note") or ""),
             )

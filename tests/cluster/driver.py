@@ -11,8 +11,9 @@ from images import image
 from kube_lab import Shop, connection
 
 from airflow_rollout.analysis.readings import Probe
+from airflow_rollout.errors import PermanentAdapterError
 from airflow_rollout.hooks.connection import static_connections
-from airflow_rollout.hooks.moves import Move, make_stable, open_release, raise_weight
+from airflow_rollout.hooks.moves import Move, make_stable, open_release, raise_weight, stay
 from airflow_rollout.hooks.systems import Systems, open_router
 from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.release import Arm, Token, TrafficSplit
@@ -111,9 +112,28 @@ class Driver:
 
         self.do(work)
 
-    def go_back(self) -> Move:
+    def promote_until_stuck(self) -> Move:
+        """Let stable take over, which it cannot, and leave the traffic where it is."""
+        try:
+            self.promote()
+        except PermanentAdapterError as error:
+            reason = str(error)
+        else:
+            raise AssertionError("stable took over")
         return self.do(
-            lambda systems: go_back(systems, owner=self.token.owner, reason="a test says so")
+            lambda systems: stay(systems, token=self.token, canary=self.canary, reason=reason)
+        )
+
+    def stable_takes_over(self) -> bool:
+        try:
+            return not self.do(lambda systems: systems.promote(self.canary))
+        except PermanentAdapterError:
+            return False
+
+    def go_back(self, *, stuck_stays: bool = False) -> Move:
+        owner, reason = self.token.owner, "a test says so"
+        return self.do(
+            lambda systems: go_back(systems, owner=owner, reason=reason, stuck_stays=stuck_stays)
         )
 
     def split(self) -> TrafficSplit | None:

@@ -150,18 +150,37 @@ def test_a_canary_that_was_deleted_by_hand_is_gone_at_once(shop: Shop) -> None:
     assert shop.answers(20) == {"v1": 20}
 
 
-def test_a_promotion_that_gets_stuck_is_taken_back(shop: Shop) -> None:
+def test_a_promotion_that_gets_stuck_leaves_the_canary_its_traffic(shop: Shop) -> None:
     release = Driver(shop, "v2")
     release.at(10)
     release.raise_to(100, 10)
     kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
     shop.admin.apply({**kind, "spec": {"hard": {"pods": "4"}}}, shop.name)
-    with pytest.raises(PermanentAdapterError, match="exceeded quota"):
-        release.promote()
+    move = release.promote_until_stuck()
+    assert "exceeded quota" in move.reason
+    shop.until(lambda: set(shop.answers(20)) == {"v2"}, "all traffic on the canary")
+    # What the tasks of a run do that has failed.
+    release.go_back(stuck_stays=True)
     assert set(shop.answers(20)) == {"v2"}
+    # The cause is mended, and a person clears the promotion.
+    shop.admin.delete("ResourceQuota", "small", shop.name)
+    shop.until(release.stable_takes_over, "stable serves the new version")
+    release.promote()
+    assert shop.stable_image() == image("v2")
+    assert shop.answers(20) == {"v2": 20}
+    assert shop.made() == []
+
+
+def test_a_person_takes_a_stuck_promotion_back(shop: Shop) -> None:
+    release = Driver(shop, "v2")
+    release.at(10)
+    release.raise_to(100, 10)
+    kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
+    shop.admin.apply({**kind, "spec": {"hard": {"pods": "4"}}}, shop.name)
+    release.promote_until_stuck()
     release.go_back()
     assert shop.stable_image() == image("v1")
-    assert shop.answers(20) == {"v1": 20}
+    shop.until(lambda: shop.answers(20) == {"v1": 20}, "all traffic on stable")
     assert shop.made() == []
 
 

@@ -130,7 +130,7 @@ def test_a_killed_component_comes_back(lab: AirflowLab) -> None:
     assert lab.child("triggerer").pid != before
 
 
-def test_no_commit_waits_for_the_disk(lab: AirflowLab) -> None:
+def test_no_commit_waits_for_the_disk_and_no_reader_for_a_commit(lab: AirflowLab) -> None:
     """One writer at a time, and each waiting for a slow disk: Airflow's processes end of it."""
     asked = """
 import asyncio
@@ -139,6 +139,7 @@ from sqlalchemy import text
 settings.initialize()
 with settings.engine.connect() as connection:
     print("sync", connection.execute(text("PRAGMA synchronous")).scalar())
+    print("journal", connection.execute(text("PRAGMA journal_mode")).scalar())
 async def main():
     async with settings.async_engine.connect() as connection:
         print("async", (await connection.execute(text("PRAGMA synchronous"))).scalar())
@@ -150,4 +151,4 @@ asyncio.run(main())
         check=True,
     )  # fmt: skip
     lines = done.stdout.splitlines()
-    assert {"sync 0", "async 0"} <= {*lines}, done.stdout
+    assert {"sync 0", "async 0", "journal wal"} <= {*lines}, done.stdout

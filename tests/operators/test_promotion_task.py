@@ -39,7 +39,56 @@ def test_a_stable_that_never_takes_over_leaves_the_canary_its_traffic(at_full: R
     assert router.split is not None
     assert (router.split.weight, router.split.stable) == (100, STABLE)
     assert workload.retired == []
+
+
+@pytest.fixture
+def stuck(at_full: Run) -> Run:
+    """Return a run whose stable version could not take over."""
+    at_full.world.workload.waits_for = ["2 of 3 pods ready"] * 10_000
+    with pytest.raises(AirflowFailException):
+        at_full.promotion()
+    return at_full
+
+
+def test_the_way_back_leaves_a_stuck_promotion_on_the_judged_canary(stuck: Run) -> None:
+    with pytest.raises(AirflowFailException, match=r"2 of 3 pods ready.* stays on v2"):
+        stuck.rollback()
+    stuck.ensure_safe()
+    split = stuck.world.router.split
+    assert split is not None
+    assert (split.weight, split.state) == (100, ReleaseState.OPEN)
+    assert stuck.world.workload.removed == []
+    assert stuck.end("rollback")["outcome"] == "failed_to_roll_back"
+    assert stuck.end("rollback")["reason"].startswith("promotion stuck: ")
+    assert stuck.xcoms["ensure_safe"]["record"]["outcome"] == "failed_to_roll_back"
+
+
+def test_the_teardown_says_it_where_the_rollback_could_not(stuck: Run) -> None:
+    stuck.ensure_safe()
+    assert stuck.end("ensure_safe")["reason"].startswith("promotion stuck: ")
+
+
+def test_a_stuck_promotion_that_is_cleared_goes_on_to_its_end(stuck: Run) -> None:
+    with pytest.raises(AirflowFailException):
+        stuck.rollback()
+    stuck.world.workload.waits_for = []
+    stuck.promotion()
+    split = stuck.world.router.split
+    assert split is not None
+    assert (split.state, split.stable, split.reason) == (ReleaseState.RELEASED, CANARY, "")
+    stuck.ensure_safe()
+    assert stuck.xcoms["ensure_safe"]["record"]["outcome"] == "promoted"
+
+
+def test_a_stuck_promotion_whose_mark_cannot_be_written_is_rolled_back(at_full: Run) -> None:
+    workload, router = at_full.world.workload, at_full.world.router
+    workload.waits_for = ["2 of 3 pods ready"] * 10_000
+    router.write_fault = TransientAdapterError("timed out", system="router")
+    with pytest.raises(AirflowFailException, match="2 of 3 pods ready"):
+        at_full.promotion()
+    router.write_fault = None
     at_full.rollback()
+    assert router.split is not None
     assert router.split.weight == 0
     assert workload.removed == [CANARY]
 

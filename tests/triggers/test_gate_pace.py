@@ -6,12 +6,13 @@ import asyncio
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
+from typing import cast
 
 import pytest
-from gates import Gate, at_ten_percent, started
+from gates import MINE, Gate, at_ten_percent, attempt_of, started
 from hypothesis import given
 from hypothesis import strategies as st
-from in_memory import MemoryWorkload, World, make_spec
+from in_memory import CANARY, MemoryRouter, MemoryWorkload, World, make_spec, open_split
 from virtual_time import EPOCH, hold_up, run_virtual
 
 from airflow_rollout.analysis.parameters import Metric, Question
@@ -133,19 +134,61 @@ def test_many_gates_share_answers_and_come_to_the_same_verdicts(bad_share: float
     assert all(one == ends[0] for one in ends)
 
 
+def crowd_of(size: int) -> ExitStack:
+    """Return many gates that are there until the stack is left."""
+    crowd = ExitStack()
+    for _ in range(size):
+        crowd.enter_context(CROWD.joined())
+    return crowd
+
+
+def dies_after_twenty_seconds() -> Gate:
+    gate = Gate(at_ten_percent(), spec=make_spec(interval_seconds=60.0))
+    workload = gate.world.workload
+    gate.later[20.0] = lambda: setattr(workload, "probe_fault", "connection refused")
+    return gate
+
+
 def test_gates_of_a_crowd_probe_more_rarely_and_still_see_a_dead_version() -> None:
-    alone = Gate(at_ten_percent(), spec=make_spec(interval_seconds=60.0))
-    alone.world.workload.probe_fault = "connection refused"
-    crowded = Gate(at_ten_percent(), spec=make_spec(interval_seconds=60.0))
-    crowded.world.workload.probe_fault = "connection refused"
+    alone, crowded = dies_after_twenty_seconds(), dies_after_twenty_seconds()
     stopped = alone.run()
-    with ExitStack() as crowd:
-        for _ in range(999):
-            crowd.enter_context(CROWD.joined())
+    with crowd_of(999):
         later = crowded.run()
     assert stopped.judgement.verdict is later.judgement.verdict is Verdict.FAIL
-    assert alone.world.workload.probes == crowded.world.workload.probes
-    assert crowded.ended_after - alone.ended_after == pytest.approx(9.0, abs=0.6)
+    assert "health probes" in later.judgement.reason
+    assert alone.ended_after == pytest.approx(21.0, abs=1.1)
+    # The first probe that fails within ten seconds, the second one as soon as a lone gate's.
+    assert 21.0 <= crowded.ended_after <= 31.1
+    assert crowded.world.workload.probes < alone.world.workload.probes / 3
+
+
+def test_gates_of_a_crowd_that_began_in_one_moment_do_not_stay_in_step() -> None:
+    gates = []
+    for number in range(20):
+        token = replace(MINE, epoch=f"e{number}")
+        world = World(router=MemoryRouter(open_split(token, weight=10)), workload=Noting())
+        gates.append(Gate(world, spec=SPEC, start=started(attempt=attempt_of(token))))
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(gate.judge() for gate in gates))
+
+    with crowd_of(980):
+        run_virtual(all_of_them())
+    workloads = [cast("Noting", gate.world.workload) for gate in gates]
+    seconds = {round(workload.times[1], 1) for workload in workloads}
+    assert len(seconds) > 15, "one moment each, but for a few by chance"
+    assert max(seconds) - min(seconds) > 5.0, "all over the interval"
+
+
+def test_in_a_crowd_a_foreign_split_is_still_seen() -> None:
+    gate = Gate(at_ten_percent(), spec=make_spec(interval_seconds=60.0))
+    router = gate.world.router
+    gate.later[12.0] = lambda: setattr(router, "split", open_split(MINE, weight=35))
+    with crowd_of(999):
+        piece = gate.run()
+    assert piece.judgement.verdict is Verdict.FAIL
+    assert "35" in piece.judgement.reason
+    assert 12.0 <= gate.ended_after <= 27.1
 
 
 def test_who_leaves_a_crowd_is_no_longer_counted() -> None:
@@ -153,8 +196,21 @@ def test_who_leaves_a_crowd_is_no_longer_counted() -> None:
     with ExitStack() as many:
         for _ in range(300):
             many.enter_context(crowd.joined())
-        assert crowd.probe_seconds(1.0) == 3.0
-    assert crowd.probe_seconds(1.0) == 1.0
+        assert crowd.stretched(1.0) == 3.0
+    assert crowd.stretched(1.0) == 1.0
+
+
+class Noting(MemoryWorkload):
+    """Remember when it was asked for the canary, in seconds of the loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    async def probe(self, arm: Arm, at: float, send: Send) -> Probe:
+        if arm == CANARY:
+            self.times.append(asyncio.get_running_loop().time())
+        return await super().probe(arm, at, send)
 
 
 class BusyAsker(MemoryWorkload):

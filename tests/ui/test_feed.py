@@ -116,7 +116,7 @@ def test_what_people_did_is_told_with_their_reason_to_who_may_read_the_audit_log
     world.tables.action("shop", "r1", "some_other_event", owner="bob")
     (action,) = world.run()["actions"]
     assert (action["who"], action["what"], action["task"], action["why"]) == (
-        "Bob", "patch task instance failed", "step_01.gate", "customers call",
+        "Bob", "marked the task failed", "step_01.gate", "customers call",
     )  # fmt: skip
     world.audit = False
     feed = world.run()

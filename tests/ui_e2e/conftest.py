@@ -13,8 +13,11 @@ import pytest
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("e2e", "ui")]
 
 from browser import Browser
+from feed_world import feed_world
 from installed import write_everything
+from served import serve
 from ui_stage import Stage
+from views import Served
 
 from airflow_rollout.demo.lab import Lab
 
@@ -35,6 +38,15 @@ def _no_open_pages(browser: Browser) -> Iterator[None]:
     """Close a test's pages: each asks Airflow every second."""
     yield
     browser.close_tabs()
+
+
+@pytest.fixture
+def served(browser: Browser) -> Iterator[Served]:
+    with feed_world() as world:
+        world.tables.dag("shop")
+        world.permitted.add("shop")
+        with serve(world.app) as (url, writes):
+            yield Served(world=world, browser=browser, url=url, writes=writes)
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,16 @@ from airflow_rollout.record import Event, events_piece, to_piece
 from airflow_rollout.release import Outcome
 from airflow_rollout.seen import SeriesPiece
 
-__all__ = ["HOSTILE", "leave_hostile", "leave_long", "leave_rolled_back"]
+__all__ = [
+    "DISGUISED", "HOSTILE", "LONG", "leave_extreme", "leave_hostile", "leave_long",
+    "leave_rolled_back",
+]  # fmt: skip
 
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>"""
+
+# Reads as another text where the characters that turn it around are obeyed.
+DISGUISED = "v2\u202e1v\u0007\u0000\u200b\ud800"
+LONG = "name" * 500
 
 _GATE = "step_01.gate"
 
@@ -43,21 +50,45 @@ def leave_rolled_back(tables: Tables) -> None:
     tables.end("shop", "r1", Outcome.ROLLED_BACK, "FAIL errors 5 % (limit 1 %)")
 
 
-def leave_hostile(tables: Tables) -> None:
-    """Leave a release whose every text is markup."""
-    tables.run("shop", "r1", triggering_user_name=HOSTILE, conf={"version": HOSTILE})
-    tables.release("shop", "r1", version=HOSTILE)
+def leave_hostile(tables: Tables, text: str = HOSTILE) -> None:
+    """Leave a release whose every text is markup, or another text."""
+    stored = text.encode(errors="replace").decode()
+    tables.run("shop", "r1", triggering_user_name=stored, conf={"version": text})
+    tables.release("shop", "r1", version=stored)
     told = outline("r1")
-    metric = replace(told.metrics[0], name=HOSTILE, asked=(HOSTILE,))
-    told = replace(told, service=HOSTILE, namespace=HOSTILE, provider=HOSTILE, metrics=(metric,))
+    metric = replace(told.metrics[0], name=stored, asked=(stored,))
+    told = replace(told, service=stored, namespace=stored, provider=stored, metrics=(metric,))
     tables.piece("shop", "r1", "prepare", "outline", to_piece(told))
-    gate = gate_piece("r1", reason=HOSTILE)
-    finding = replace(gate.judgement.metrics[0], name=HOSTILE, sentence=HOSTILE, unit=HOSTILE)
+    gate = gate_piece("r1", reason=stored)
+    finding = replace(gate.judgement.metrics[0], name=stored, sentence=stored, unit=stored)
     gate = replace(gate, judgement=replace(gate.judgement, metrics=(finding,)))
     tables.piece("shop", "r1", _GATE, "gate", to_piece(gate))
-    events = [Event(at=BEGAN.timestamp(), task=HOSTILE, text=HOSTILE, epoch="r1")]
+    events = [Event(at=BEGAN.timestamp(), task=stored, text=stored, epoch="r1")]
     tables.piece("shop", "r1", "prepare", "events", events_piece(events))
-    tables.action("shop", "r1", "patch_dag_run", owner=HOSTILE)
+    tables.action("shop", "r1", "patch_dag_run", owner=stored)
+
+
+def leave_extreme(tables: Tables, values: list[float]) -> None:
+    """Leave a release whose every number is one of these, as whoever writes no JSON would."""
+    tables.run("shop", "r1")
+    tables.release("shop", "r1")
+    told = to_piece(outline("r1"))
+    told["metrics"][0] |= {"maximum": values[0], "minimum": values[-1]}
+    told["min_requests"] = 10**15
+    tables.piece("shop", "r1", "prepare", "outline", told)
+    gate = to_piece(gate_piece("r1"))
+    gate["judgement"] |= {"evidence": values[0], "limit": values[-1]}
+    gate["judgement"]["metrics"][0] |= {"canary_value": values[0], "evidence": values[-1]}
+    tables.piece("shop", "r1", _GATE, "gate", gate)
+    rows = [[float(n), *(values[(n + k) % len(values)] for k in range(4))] for n in range(40)]
+    part = to_piece(
+        SeriesPiece(
+            epoch="r1", step_id="step_01", start=BEGAN.timestamp() + 5, metrics=("errors",), rows=()
+        )
+    )
+    tables.piece("shop", "r1", _GATE, "series_5_0", part | {"rows": rows})
+    event = {"at": values[0], "task": "prepare", "text": "opened", "epoch": "r1"}
+    tables.piece("shop", "r1", "prepare", "events", events_piece([]) | {"events": [event]})
 
 
 def leave_long(tables: Tables) -> None:

@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from airflow_tables import BEGAN, gate_piece
-from browser import Browser, Tab
-from feed_world import World, feed_world
-from served import serve
-from stories import HOSTILE, leave_hostile, leave_long, leave_rolled_back
+from stories import (
+    DISGUISED,
+    HOSTILE,
+    LONG,
+    leave_extreme,
+    leave_hostile,
+    leave_long,
+    leave_rolled_back,
+)
+from views import BADGE, Served, open_release
 
 from airflow_rollout.analysis.undecided import ASKING
 from airflow_rollout.analysis.verdict import Verdict
 from airflow_rollout.record import to_piece
+from airflow_rollout.release import Outcome
 
 pytestmark = pytest.mark.real
-
-BADGE = ".rollout .title .badge"
-
-
-@dataclass
-class Served:
-    """The pages of a world in a browser."""
-
-    world: World
-    browser: Browser
-    url: str
-    writes: list[tuple[str, str, Any]]
-
-    def run(self, dag_id: str = "shop", run_id: str = "r1", **options: Any) -> Tab:
-        return self.show(f"?dag={dag_id}&run={run_id}", ".rollout h2", **options)
-
-    def list(self, query: str = "?", **options: Any) -> Tab:
-        return self.show(query, ".rollout .card", **options)
-
-    def show(self, query: str, until: str, **options: Any) -> Tab:
-        dark = bool(options.get("dark"))
-        tab = self.browser.open(**options)
-        tab.go(f"{self.url}{query}&theme={'dark' if dark else 'light'}")
-        tab.wait(f"!!document.querySelector('{until}')", 30)
-        return tab
-
-
-@pytest.fixture
-def served(browser: Browser) -> Iterator[Served]:
-    with feed_world() as world:
-        world.tables.dag("shop")
-        world.permitted.add("shop")
-        with serve(world.app) as (url, writes):
-            yield Served(world=world, browser=browser, url=url, writes=writes)
-
-
-def open_release(served: Served, task: str = "deferred") -> None:
-    served.world.tables.run("shop", "r1")
-    served.world.tables.release("shop", "r1")
-    served.world.tables.task("shop", "r1", "step_01.gate", task)
-
 
 def test_hostile_values_are_shown_as_text(served: Served) -> None:
     leave_hostile(served.world.tables)
@@ -67,6 +32,50 @@ def test_hostile_values_are_shown_as_text(served: Served) -> None:
         for name in ("script", "img", "iframe"):
             assert tab.js(f"document.querySelectorAll('.rollout {name}').length") == 0
         assert tab.complaints == []
+
+
+def test_a_disguised_or_endless_text_neither_hides_nor_pushes_anything_away(
+    served: Served,
+) -> None:
+    leave_hostile(served.world.tables, DISGUISED + LONG)
+    for tab in (served.run(width=900), served.list(width=900)):
+        shown = tab.js("document.querySelector('.rollout').textContent")
+        assert "v2\N{REPLACEMENT CHARACTER}1v" in shown
+        assert not set("\u202e\u0007\u200b") & set(shown)
+        page = "document.querySelector('#page')"
+        assert tab.js(f"{page}.scrollWidth <= {page}.clientWidth"), "it scrolls sideways"
+        assert tab.complaints == []
+    spoken = tab.js(
+        "[...document.querySelectorAll('.rollout [aria-label], .rollout [title]')]"
+        ".map((e) => `${e.getAttribute('aria-label')} ${e.title}`).join(' ')"
+    )
+    assert "\u202e" not in spoken
+
+
+EXTREMES = {
+    "largest": [1.7976931348623157e308, -1.7976931348623157e308, 1e308],
+    "no number": [float("nan"), float("inf"), float("-inf"), None],
+    "smallest": [5e-324, 0.0, 1e-300],
+    "close to each other": [1e16, 1e16 + 2],
+}
+
+
+@pytest.mark.parametrize("values", EXTREMES.values(), ids=EXTREMES)
+def test_numbers_that_no_chart_can_bear_leave_a_page_that_can_be_used(
+    served: Served, values: list[float]
+) -> None:
+    leave_extreme(served.world.tables, values)
+    tab = served.run()
+    drawn = "document.querySelectorAll('.rollout .plot .tick').length"
+    tab.wait(f"{drawn} > 10")
+    assert tab.js(drawn) < 200
+    html = tab.js("[...document.querySelectorAll('.rollout .plot')].map((e) => e.outerHTML).join()")
+    assert "NaN" not in html
+    assert "Infinity" not in html
+    tab.js("document.querySelector('.plot').focus()")
+    tab.press("ArrowLeft", 37)
+    assert "new version" in tab.text(".unseen")
+    assert tab.complaints == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -83,75 +92,12 @@ def test_nothing_is_cut_off_under_a_strict_policy_and_a_prefix(
         assert {url[:20] for _, url in tab.requests} <= {served.url[:20], "data:,"}
 
 
-def test_colours_have_enough_contrast_in_both_themes(served: Served) -> None:
-    leave_rolled_back(served.world.tables)
-    for dark in (False, True):
-        for tab in (served.run(dark=dark), served.list(dark=dark)):
-            tab.wait("getComputedStyle(document.querySelector('.rollout')).display === 'grid'")
-            assert tab.js(CONTRAST) == []
-
-
-# The ratio of WCAG 2 between each text and what lies behind it; drawn by the browser itself, so
-# that every way to say a colour counts.
-CONTRAST = """(() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgb = (colours) => {
-    canvas.clearRect(0, 0, 1, 1);
-    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
-    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const light = (colour) => colour.map((v) => v / 255)
-    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const found = [];
-  for (const element of document.querySelectorAll('.rollout *')) {
-    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    if (!own || element.closest('option') || !element.getClientRects().length) continue;
-    const behind = [];
-    for (let e = element; e; e = e.parentElement) behind.unshift(getComputedStyle(e).backgroundColor);
-    const back = ['#fff', ...behind];
-    const style = getComputedStyle(element);
-    const ink = element.namespaceURI.includes('svg') ? style.fill : style.color;
-    const [a, b] = [light(rgb(back)), light(rgb([...back, ink]))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) found.push(`${element.className.baseVal ?? element.className} ${element.textContent} ${ratio}`);
-  }
-  return found;
-})()"""  # noqa: E501
-
-
-def test_everything_has_a_name_for_who_cannot_see_it(served: Served) -> None:
+def test_times_are_those_of_the_zone_chosen_in_airflow(served: Served) -> None:
     leave_rolled_back(served.world.tables)
     tab = served.run()
-    labels = tab.js(
-        "[...document.querySelectorAll('.rollout [role=img]')]"
-        ".map((e) => e.getAttribute('aria-label'))"
-    )
-    assert len(labels) == 3
-    assert "bad above 1 %" in labels[0]
-    assert "stopped at 100 to 1" in labels[1]
-    assert "10 %" in labels[2]
-    nameless = tab.js(
-        "[...document.querySelectorAll('.rollout :is(button, select, input, a)')]"
-        ".filter((e) => !(e.innerText.trim() || e.getAttribute('aria-label'))).length"
-    )
-    assert nameless == 0
-
-
-def test_charts_are_read_by_keyboard(served: Served) -> None:
-    leave_rolled_back(served.world.tables)
-    tab = served.run()
-    tab.js("document.querySelector('.plot').focus()")
-    tab.press("Home", 36)
-    assert tab.text(".unseen").startswith("0:0")
-    for _ in range(60):
-        tab.press("ArrowRight", 39)
-    said = tab.text(".unseen")
-    assert "new version" in said
-    assert "evidence" in said
-    assert tab.js("document.querySelector('.cursor').getAttribute('visibility')") == "visible"
-    tab.press("Escape", 27)
-    assert tab.js("document.querySelector('.cursor').getAttribute('visibility')") == "hidden"
+    tab.js("localStorage.setItem('timezone', JSON.stringify('Asia/Tokyo'))")
+    tab.go(f"{served.url}?dag=shop&run=r1")
+    tab.wait_for_text("2026-05-01 21:00:00", within=".rollout .facts")
 
 
 def test_an_action_asks_once_and_goes_to_airflow_with_its_comment(served: Served) -> None:
@@ -215,7 +161,17 @@ def test_a_step_that_asks_offers_to_approve_or_reject(served: Served) -> None:
     piece = to_piece(gate_piece("r1", Verdict.INCONCLUSIVE, reason=f"INCONCLUSIVE {ASKING}"))
     served.world.tables.piece("shop", "r1", "step_01.gate", "gate", piece)
     tab = served.run()
-    assert tab.text(".rollout header .buttons").split("\n") == ["Approve", "Reject"]
+    labels = "[...document.querySelectorAll('.rollout header .buttons button')]"
+    assert tab.js(f"{labels}.map((one) => one.innerText)") == ["Approve", "Reject"]
+
+
+def test_what_is_over_cannot_be_aborted_while_its_run_tidies_up(served: Served) -> None:
+    open_release(served, task="failed")
+    tab = served.run()
+    assert tab.js("!!document.querySelector('[data-key=abort]')")
+    served.world.tables.end("shop", "r1", Outcome.ROLLED_BACK)
+    tab.wait("!document.querySelector('[data-key=abort]')")
+    assert "rolled back" in tab.text(BADGE)
 
 
 def test_a_page_follows_what_happens(served: Served) -> None:

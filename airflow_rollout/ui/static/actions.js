@@ -44,8 +44,9 @@ const setTask = (run, task, state) => (note) =>
 /** Return what may be done to a rollout now.
  *
  * `gate` is the task that judges now, if one does; `next` is the weight after it, null at the end.
+ * A release may have ended a little before its run: then there is nothing left to abort.
  */
-export function choices({ run, gate, next, asks, single }) {
+export function choices({ run, gate, next, asks, single, hasEnded }) {
   const isOpen = run.state === "running" || run.state === "queued";
   const found = [];
   if (isOpen && gate) {
@@ -70,7 +71,7 @@ export function choices({ run, gate, next, asks, single }) {
       comment: true,
       act: setTask(run, gate, "failed"),
     });
-  } else if (isOpen && single) {
+  } else if (isOpen && single && !hasEnded) {
     found.push({
       key: "abort",
       label: "Abort",

@@ -1,21 +1,32 @@
 /* Three charts on one time axis, drawn as SVG: lines, limits, marks, and one moment to look at. */
-import { h, s } from "./dom.js";
+import { h, plain, s } from "./dom.js";
 import { mark } from "./words.js";
 
 const LEFT = 58;
 const RIGHT = 14;
 const TOP = 10;
 const BOTTOM = 22;
+// As wide as the longest time on the axis.
+const LABEL = 48;
+const MOST_TICKS = 60;
 const STEP_SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
+
+// Beyond it sums and differences are no numbers any more.
+const MOST = Number.MAX_VALUE / 8;
+
+/** Return the multiples of a step between two values; counted, as a sum may not grow any more. */
+function multiples(low, high, step) {
+  const first = Math.ceil(low / step);
+  const count = Math.floor((high + step / 1e6) / step) - first + 1;
+  return Array.from({ length: Math.min(Math.max(count, 0), MOST_TICKS) || 0 }, (_, index) => (first + index) * step);
+}
 
 /** Return round places for an axis. */
 function ticks(low, high, count) {
   const rough = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((one) => one >= rough) || rough;
-  const found = [];
-  for (let at = Math.ceil(low / step) * step; at <= high + step / 1e6; at += step) found.push(at);
-  return found;
+  return multiples(low, high, step);
 }
 
 function powers(low, high) {
@@ -27,10 +38,7 @@ function powers(low, high) {
 
 function times(from, to, width) {
   const rough = ((to - from) * 80) / Math.max(width, 80);
-  const step = STEP_SECONDS.find((one) => one >= rough) || rough;
-  const found = [];
-  for (let at = Math.ceil(from / step) * step; at <= to; at += step) found.push(at);
-  return found;
+  return multiples(from, to, STEP_SECONDS.find((one) => one >= rough) || rough);
 }
 
 /** Return the index of the last point at or before a time, -1 where there is none. */
@@ -58,7 +66,7 @@ function path(points, x, y, isSteps) {
     if (last !== low || last !== high) text += `L${pixel} ${y(last)}`;
   };
   for (const [at, value] of points) {
-    if (value === null || value === undefined) {
+    if (!Number.isFinite(value)) {
       if (isOpen) close();
       isOpen = false;
       pixel = NaN;
@@ -84,7 +92,7 @@ function path(points, x, y, isSteps) {
 
 /** A chart in an element of its own; `group` shares the time axis and the moment looked at. */
 export class Chart {
-  constructor(group, { title, hint, height, log }) {
+  constructor(group, { title, hint, height, log, marked }) {
     this.group = group;
     this.title = title;
     this.height = height;
@@ -95,8 +103,10 @@ export class Chart {
     this.name = h("h3", {}, title);
     this.hint = h("span", { class: "muted" }, hint || "");
     this.svg = s("svg", { role: "img", tabindex: "0", class: "plot", height });
+    // Below the chart: what comes and goes above it would move the chart under the pointer.
+    this.said = marked ? h("p", { class: "said" }) : null;
     this.element = h("section", { class: "card chart" },
-      h("header", {}, this.name, this.hint, this.legend), this.svg);
+      h("header", {}, this.name, this.hint, this.legend), this.svg, this.said);
     this.cursor = s("line", { class: "cursor", y1: TOP, y2: height - BOTTOM, visibility: "hidden" });
     this.svg.addEventListener("pointermove", (event) => this.point(event));
     this.svg.addEventListener("pointerleave", () => group.look(null));
@@ -106,8 +116,8 @@ export class Chart {
 
   set(data) {
     this.data = data;
-    if (data.title) this.name.textContent = data.title;
-    this.svg.setAttribute("aria-label", data.summary || this.title);
+    if (data.title) this.name.textContent = plain(data.title);
+    this.svg.setAttribute("aria-label", plain(data.summary || this.title));
   }
 
   x(at) {
@@ -138,9 +148,9 @@ export class Chart {
     let low = Infinity;
     let high = -Infinity;
     const take = (value) => {
-      if (value === null || value === undefined || (this.isLog && value <= 0)) return;
-      low = Math.min(low, value);
-      high = Math.max(high, value);
+      if (!Number.isFinite(value) || (this.isLog && value <= 0)) return;
+      low = Math.min(low, Math.max(value, -MOST));
+      high = Math.max(high, Math.min(value, MOST));
     };
     for (const line of this.data.lines)
       for (const [at, value] of line.points) if (at >= from && at <= to) take(value);
@@ -162,7 +172,7 @@ export class Chart {
     const scale = this.isLog ? Math.log10 : (value) => value;
     const [a, b] = [scale(low), scale(high)];
     this.y = (value) => {
-      const at = scale(this.isLog ? Math.max(value, low) : value);
+      const at = scale(Math.min(Math.max(value, low), high));
       return Math.round((bottom - ((at - a) / (b - a || 1)) * (bottom - TOP)) * 10) / 10;
     };
     // The point before the first that is seen only says where its line comes from.
@@ -196,8 +206,11 @@ export class Chart {
           this.data.format(value))));
     const { from, to } = this.group.range;
     const zero = this.group.zero;
-    const along = times(from - zero, to - zero, width).map((at) =>
-      s("text", { class: "tick", x: this.x(at + zero), y: bottom + 16, "text-anchor": "middle" }, mark(at)));
+    const along = times(from - zero, to - zero, width).map((at) => {
+      const x = this.x(at + zero);
+      const isLast = x > width - LABEL / 2;
+      return s("text", { class: "tick", x: isLast ? width : x, y: bottom + 16, "text-anchor": isLast ? "end" : "middle" }, mark(at));
+    });
     return [...lines, ...along];
   }
 
@@ -243,6 +256,8 @@ export class Chart {
       h("span", {}, h("i", { class: "key limit" }), "limit ", h("b", {}, this.data.format(limit.value))));
     const when = isLooking ? [h("span", { class: "muted" }, mark(at - this.group.zero))] : [];
     this.legend.replaceChildren(...when, ...items, ...limits);
+    const near = isLooking ? this.data.marks.filter((one) => Math.abs(this.x(one.at) - this.x(at)) <= Math.max(6, this.width / 190)) : [];
+    this.said?.replaceChildren(...near.map((one) => h("span", { class: one.tone }, `${mark(one.at - this.group.zero)} ${one.text} `)));
   }
 }
 
@@ -275,7 +290,8 @@ export class Charts {
   }
 
   spoken() {
-    return `${mark(this.at - this.zero)}: ${this.charts.map((chart) => chart.legend.textContent).join("; ")}`;
+    const words = this.charts.flatMap((chart) => [chart.legend, chart.said]).filter((one) => one?.textContent);
+    return `${mark(this.at - this.zero)}: ${words.map((one) => one.textContent).join("; ")}`;
   }
 
   stop() {

@@ -2,13 +2,24 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+// Control characters, and those that turn the direction of what stands around them: a name that
+// holds one must not read as another name.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** Return a text in which nothing is hidden. */
+export const plain = (text) => String(text).replace(UNSEEN, "\ufffd");
+
+// Attributes that people read or hear.
+const SHOWN = ["title", "aria-label", "placeholder"];
+
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : String(value));
+    else element.setAttribute(name, value === true ? "" : SHOWN.includes(name) ? plain(value) : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined)
+    .map((child) => (child instanceof Node ? child : plain(child))));
   return element;
 }
 
@@ -22,16 +33,36 @@ export function s(name, attributes, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
 }
 
+const FOCUSABLE = "a, button, select, input, summary, [tabindex]";
+
+/** Return a function that puts the focus back to where it is now in a place. */
+function focusOf(place) {
+  const focused = document.activeElement;
+  if (!place.contains(focused)) return () => {};
+  const { key } = focused.dataset;
+  const index = [...place.querySelectorAll(FOCUSABLE)].indexOf(focused);
+  return () => {
+    const again = key ? place.querySelector(`[data-key="${CSS.escape(key)}"]`) : place.querySelectorAll(FOCUSABLE)[index];
+    again?.focus({ preventScroll: true });
+  };
+}
+
+/** Tell whether somebody is marking text in a place. */
+export function isMarked(place) {
+  const marked = getSelection();
+  return !marked.isCollapsed && place.contains(marked.anchorNode);
+}
+
 /** Fill a place anew when what it shows has changed; keeps the focus where it was. */
 export function show(place, what, build) {
   const key = JSON.stringify(what);
   if (place.shown === key) return;
   place.shown = key;
-  const focused = place.contains(document.activeElement) ? document.activeElement.dataset.key : "";
+  const focus = focusOf(place);
   const open = new Set([...place.querySelectorAll("details[open]")].map((one) => one.dataset.key));
   place.replaceChildren(...[build()].flat());
   for (const one of place.querySelectorAll("details")) if (open.has(one.dataset.key)) one.open = true;
-  if (focused) place.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  focus();
 }
 
 /** Return a button that copies a text and says so. */

@@ -25,14 +25,14 @@ const nameOf = (row) => (row.namespace ? `${row.service} · ${row.namespace}` : 
 
 /** Show the list in an element until the function that is returned is called. */
 export function mountList(element, { navigate }) {
-  style();
   const state = { cursor: "", rows: null, filter: asked("show"), search: asked("q"), open: asked("service") };
   const above = h("div", {});
-  const search = h("input", { type: "search", placeholder: "Search service, version, reason", "aria-label": "Search", value: state.search });
+  const search = h("input", { type: "search", placeholder: "Service, version, reason", "aria-label": "Search", value: state.search });
   const filters = h("div", { class: "ranges", role: "group", "aria-label": "Filter" });
   const body = h("div", {}, h("p", { class: "muted" }, "Reads the rollouts …"));
   const root = h("div", { class: "rollout list" },
     h("header", { class: "title" }, h("h1", {}, "Rollouts"), filters, search), above, body);
+  style(root);
   element.replaceChildren(root);
   search.addEventListener("input", () => change({ search: search.value }));
 
@@ -75,7 +75,7 @@ export function mountList(element, { navigate }) {
       : `dags/${encodeURIComponent(row.dag_id)}`;
     const isOpen = state.open === key;
     const toggle = h("button", { type: "button", class: "small", "data-key": `h${key}`, "aria-expanded": String(isOpen), "aria-label": `History of ${row.service}`, onclick: () => change({ open: isOpen ? "" : key }) }, "History");
-    const before = row.before && row.state !== row.before.state ? h("div", { class: "muted before" }, `before: ${row.before.version} ${stateOf(row.before.state)[1]}`) : null;
+    const before = row.before && row.state !== row.before.state ? h("div", { class: "muted before" }, h("span", { title: row.before.reason || "" }, `before: ${row.before.version} ${stateOf(row.before.state)[1]}${row.before.reason ? `, ${row.before.reason}` : ""}`)) : null;
     const exposure = row.exposed ? `${row.exposed.toLocaleString()}${row.exposed_bad ? `, ${row.exposed_bad.toLocaleString()} bad` : ""}` : "–";
     const main = h("tr", { class: row.needs ? "needs" : "" },
       h("th", { scope: "row" }, link(path, navigate, { "data-key": `s${key}` }, nameOf(row)), " ", row.run_id ? toggle : null,
@@ -92,7 +92,7 @@ export function mountList(element, { navigate }) {
 
   function weight(row) {
     if (row.weight === null || row.weight === undefined) return "–";
-    const bar = h("progress", { max: 100, value: row.weight, "aria-label": "Weight of the new version" });
+    const bar = h("progress", { class: row.state === "promoted" ? "good" : "", max: 100, value: row.weight, "aria-label": "Weight of the new version" });
     return [h("span", {}, `${row.weight} %`), bar];
   }
 

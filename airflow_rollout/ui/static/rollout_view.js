@@ -1,7 +1,7 @@
 /* One rollout of a run: the words on top, three charts, the steps and the record. */
 import { buttons, choices } from "./actions.js";
 import { Charts } from "./chart.js";
-import { h, show } from "./dom.js";
+import { h, isMarked, show } from "./dom.js";
 import { recordParts } from "./record_view.js";
 import { weights } from "./series.js";
 import { stepList, waitsFor } from "./steps_view.js";
@@ -31,11 +31,11 @@ export class Rollout {
     this.charts = new Charts(page.say);
     this.values = this.charts.add({ title: "Metric", height: 190 });
     this.evidence = this.charts.add({ title: "Evidence against the new version", hint: "log scale", height: 150, log: true });
-    this.weight = this.charts.add({ title: "Weight of the new version", height: 120 });
+    this.weight = this.charts.add({ title: "Weight of the new version", height: 120, marked: true });
     this.element = h("article", { class: "release", "aria-label": group || "Release" }, this.head,
       h("div", { class: "columns" },
-        h("div", { class: "side" }, this.steps),
-        h("div", { class: "main" }, this.tools, ...this.charts.charts.map((chart) => chart.element))),
+        h("div", { class: "main" }, this.tools, ...this.charts.charts.map((chart) => chart.element)),
+        this.steps),
       this.record);
   }
 
@@ -46,14 +46,12 @@ export class Rollout {
   take(feed, data, parts) {
     this.feed = feed;
     this.data = data;
-    const tasks = (task) => (this.group ? task.startsWith(`${this.group}.`) : true);
-    this.points = parts.points(data.gates[0]?.epoch, tasks);
+    this.tasks = (task) => (this.group ? task.startsWith(`${this.group}.`) : true);
+    this.points = parts.points(data.gates[0]?.epoch, this.tasks);
     this.names = data.outline?.metrics.map((metric) => metric.name) || [...this.points.metrics.keys()];
     if (!this.names.includes(this.metric)) this.metric = this.names[0] || "";
     this.tick();
     show(this.tools, [this.names, this.metric, this.range], () => this.toolbar());
-    show(this.record, [data.timeline, data.gates, feed.actions, data.outline], () =>
-      recordParts(feed, data, tasks));
     this.draw();
   }
 
@@ -69,6 +67,9 @@ export class Rollout {
     const waiting = waitsFor(data, now);
     show(this.steps, [data.gates, data.outline, feed.tasks, waiting], () =>
       stepList(feed, data, waiting, this.page.navigate));
+    // Not under somebody who is about to copy a part of it.
+    if (!isMarked(this.record))
+      show(this.record, [data.timeline, data.gates, feed.actions, data.outline], () => recordParts(feed, data, this.tasks));
     const isRunning = data.outcome === null && feed.run.state === "running";
     if (isRunning && this.points) this.draw();
   }
@@ -130,7 +131,8 @@ export class Rollout {
     const index = steps.findIndex((step) => step.id === gate?.step_id);
     const next = steps[index + 1]?.weight ?? null;
     const asks = Boolean(gate?.judgement.reason.includes(ASKS));
-    const found = choices({ run: feed.run, gate: this.open(), next, asks, single: feed.rollouts.length === 1 });
+    const single = feed.rollouts.length === 1;
+    const found = choices({ run: feed.run, gate: this.open(), next, asks, single, hasEnded: data.outcome !== null });
     return buttons(this.page.root, found, this.page.refresh);
   }
 

@@ -12,12 +12,12 @@ const OPEN = ["running", "queued"];
 
 /** Show a run in an element until the function that is returned is called. */
 export function mountRun(element, { dagId, runId, navigate }) {
-  style();
   const state = { parts: new Parts(), cursor: "", feed: null, skew: 0, views: new Map() };
   const above = h("div", { class: "above" });
   const said = h("div", { class: "unseen", "aria-live": "polite" });
   const body = h("div", { class: "rollouts" }, h("p", { class: "muted" }, "Reads the release …"));
   const root = h("div", { class: "rollout" }, above, body, said);
+  style(root);
   element.replaceChildren(root);
 
   const page = {

@@ -2,11 +2,17 @@
 import { BASE } from "./api.js";
 import { h } from "./dom.js";
 
-/** Add the pages' style once. */
-export function style() {
+/** Add the pages' style once; a page is shown when it has its style, or there is none to be had. */
+export function style(root) {
   const href = new URL("./rollout.css", import.meta.url).href;
-  if (document.querySelector(`link[href="${CSS.escape(href)}"]`)) return;
-  document.head.append(h("link", { rel: "stylesheet", href }));
+  let sheet = document.querySelector(`link[href="${CSS.escape(href)}"]`);
+  if (sheet?.sheet) return;
+  if (!sheet) {
+    sheet = h("link", { rel: "stylesheet", href });
+    document.head.append(sheet);
+  }
+  root.hidden = true;
+  for (const end of ["load", "error"]) sheet.addEventListener(end, () => (root.hidden = false), { once: true });
 }
 
 /** Return a value of the address' query, or what stands for none. */

@@ -34,18 +34,31 @@ export function mark(seconds) {
   return seconds < -0.5 ? `−${text}` : text;
 }
 
-/** Return a local clock time, with the date when it is not today's. */
+/** Return the time zone that the user has chosen in Airflow, the browser's where there is none. */
+function zone() {
+  try {
+    const timeZone = JSON.parse(localStorage.getItem("timezone")) || undefined;
+    return { timeZone: Intl.DateTimeFormat(undefined, { timeZone }).resolvedOptions().timeZone };
+  } catch {
+    return {};
+  }
+}
+
+/** Return a clock time as Airflow's pages show it, with the date when it is not today's. */
 export function clock(seconds) {
   if (!seconds) return "–";
   const moment = new Date(seconds * 1000);
-  const time = moment.toLocaleTimeString(undefined, { hour12: false });
-  const isToday = moment.toDateString() === new Date().toDateString();
-  return isToday ? time : `${moment.toLocaleDateString()} ${time}`;
+  if (Number.isNaN(moment.getTime())) return "–";
+  const where = zone();
+  const time = moment.toLocaleTimeString("en-GB", where);
+  // Swedish dates are ISO's.
+  const [date, today] = [moment, new Date()].map((one) => one.toLocaleDateString("sv-SE", where));
+  return date === today ? time : `${date} ${time}`;
 }
 
 /** Return a number with three digits that count. */
 export function number(value) {
-  if (value === null || value === undefined) return "–";
+  if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size >= 1e6) return value.toExponential(1);
   if (size >= 1000) return Math.round(value).toLocaleString();
@@ -55,9 +68,9 @@ export function number(value) {
 
 /** Return a metric's value in its unit; shares are shown in percent. */
 export function measured(value, unit) {
-  if (value === null || value === undefined) return "–";
+  if (!Number.isFinite(value)) return "–";
   if (unit === "share") return `${number(value * 100)} %`;
-  if (unit === "%") return `${Number(value.toFixed(2))} %`;
+  if (unit === "%") return `${Math.abs(value) < 1e6 ? Number(value.toFixed(2)) : number(value)} %`;
   return unit ? `${number(value)} ${unit}` : number(value);
 }
 
