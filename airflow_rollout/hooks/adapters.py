@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_rollout.analysis.parameters import Metric, Question
 from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.base import MetricProvider
-from airflow_rollout.metrics.registry import check_metric, make_provider
+from airflow_rollout.metrics.registry import PROVIDERS, Asks, check_metric, make_provider
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.traffic.base import Router
-from airflow_rollout.traffic.registry import make_router
+from airflow_rollout.traffic.registry import ROUTERS, make_router
 from airflow_rollout.workloads.base import Workload
 from airflow_rollout.workloads.registry import WORKLOADS, make_workload
 
 __all__ = ["Adapters", "make_adapters"]
-
-
-# Those that live on a Kubernetes cluster.
-_CLUSTER_ROUTERS = frozenset({"gateway_api"})
-_CLUSTER_WORKLOADS = frozenset({"deployment"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +37,6 @@ def make_adapters(spec: RolloutSpec) -> Adapters:
         take, or a metric its provider cannot answer; the spec's file is named.
     """
     try:
-        _check_pair(spec)
         adapters = Adapters(
             router=make_router(spec.traffic, namespace=spec.namespace),
             workload=make_workload(
@@ -49,8 +44,10 @@ def make_adapters(spec: RolloutSpec) -> Adapters:
             ),
             provider=make_provider(spec.source),
         )
+        _check_pair(spec)
         for metric in spec.judge.metrics:
             check_metric(metric, provider=spec.source.provider, router=spec.traffic.router)
+            _check_errors_are_seen(metric, spec)
     except SpecError as error:
         error.file = error.file or spec.file
         raise
@@ -63,12 +60,24 @@ def _check_pair(spec: RolloutSpec) -> None:
     Objects of a cluster and addresses of machines do not meet: the workload is asked for over the
     router's connection, and the router takes its arms from where the workload puts them.
     """
-    found = {spec.traffic.router in _CLUSTER_ROUTERS, spec.workload.kind in _CLUSTER_WORKLOADS}
-    if found == {True, False}:
-        allowed = _CLUSTER_WORKLOADS if spec.traffic.router in _CLUSTER_ROUTERS else None
+    on_cluster = ROUTERS[spec.traffic.router].on_cluster
+    fitting = [name for name, kind in WORKLOADS.items() if kind.on_cluster is on_cluster]
+    if spec.workload.kind not in fitting:
         raise SpecError(
             f"does not go with router {spec.traffic.router}",
             path="workload.kind",
             found=spec.workload.kind,
-            allowed=", ".join(sorted(allowed or set(WORKLOADS) - _CLUSTER_WORKLOADS)),
+            allowed=", ".join(fitting),
+        )
+
+
+def _check_errors_are_seen(metric: Metric, spec: RolloutSpec) -> None:
+    """Refuse to count errors of gRPC by HTTP status: it is 200 for most of them."""
+    by_router = PROVIDERS[spec.source.provider].asks is Asks.ROUTER
+    is_grpc = dict(spec.traffic.options).get("kind") == "GRPCRoute"
+    if metric.question is Question.ERRORS and by_router and is_grpc:
+        raise SpecError(
+            "a GRPCRoute's gateway does not count errors of gRPC",
+            path=f"metrics[{metric.name}]",
+            allowed="a query of the service's own metrics",
         )

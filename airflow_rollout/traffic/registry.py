@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.model import TrafficRef
@@ -12,9 +13,18 @@ from airflow_rollout.traffic.gateway_api import GatewayApiRouter
 from airflow_rollout.traffic.gateway_route import PLURALS
 from airflow_rollout.traffic.traefik_file import TraefikFileRouter
 
-__all__ = ["ROUTERS", "make_router"]
+__all__ = ["ROUTERS", "RouterKind", "make_router"]
 
-RouterFactory = Callable[[TrafficRef, str], Router]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterKind:
+    """How a router is made from a spec's words and its namespace.
+
+    :param on_cluster: whether it leads to objects of a Kubernetes cluster, not to addresses.
+    """
+
+    make: Callable[[TrafficRef, str], Router]
+    on_cluster: bool = False
 
 
 def _gateway_api(ref: TrafficRef, namespace: str) -> Router:
@@ -57,9 +67,9 @@ def _traefik_file(ref: TrafficRef, namespace: str) -> Router:
     )
 
 
-ROUTERS: dict[str, RouterFactory] = {
-    "gateway_api": _gateway_api,
-    "traefik_file": _traefik_file,
+ROUTERS: dict[str, RouterKind] = {
+    "gateway_api": RouterKind(make=_gateway_api, on_cluster=True),
+    "traefik_file": RouterKind(make=_traefik_file),
 }
 
 
@@ -68,9 +78,9 @@ def make_router(ref: TrafficRef, *, namespace: str) -> Router:
 
     :raises SpecError: an unknown router or option.
     """
-    factory = ROUTERS.get(ref.router)
-    if factory is None:
+    kind = ROUTERS.get(ref.router)
+    if kind is None:
         raise SpecError(
             "unknown router", path="traffic.router", found=ref.router, allowed=", ".join(ROUTERS)
         )
-    return factory(ref, namespace)
+    return kind.make(ref, namespace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.model import WorkloadRef
@@ -13,9 +14,18 @@ from airflow_rollout.workloads.deployment import DeploymentWorkload
 from airflow_rollout.workloads.endpoints import TARGET as ENDPOINTS_TARGET
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
 
-__all__ = ["TARGETS", "WORKLOADS", "make_workload"]
+__all__ = ["TARGETS", "WORKLOADS", "WorkloadKind", "make_workload"]
 
-WorkloadFactory = Callable[[WorkloadRef, Place], Workload]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadKind:
+    """How a workload is made from a spec's words and its place.
+
+    :param on_cluster: whether it is an object of a Kubernetes cluster, not something at an address.
+    """
+
+    make: Callable[[WorkloadRef, Place], Workload]
+    on_cluster: bool = False
 
 
 def _deployment(ref: WorkloadRef, place: Place) -> Workload:
@@ -47,9 +57,9 @@ def _endpoints(ref: WorkloadRef, place: Place) -> Workload:  # noqa: ARG001 - it
     return EndpointsWorkload(health_path=path, timeout_seconds=seconds)
 
 
-WORKLOADS: dict[str, WorkloadFactory] = {
-    "deployment": _deployment,
-    "endpoints": _endpoints,
+WORKLOADS: dict[str, WorkloadKind] = {
+    "deployment": WorkloadKind(make=_deployment, on_cluster=True),
+    "endpoints": WorkloadKind(make=_endpoints),
 }
 
 TARGETS: dict[str, TargetForm] = {
@@ -64,9 +74,9 @@ def make_workload(ref: WorkloadRef, *, namespace: str, service: str) -> Workload
     :param service: the service's name at the router.
     :raises SpecError: an unknown kind or option.
     """
-    factory = WORKLOADS.get(ref.kind)
-    if factory is None:
+    kind = WORKLOADS.get(ref.kind)
+    if kind is None:
         raise SpecError(
             "unknown workload", path="workload.kind", found=ref.kind, allowed=", ".join(WORKLOADS)
         )
-    return factory(ref, Place(namespace=namespace, service=service))
+    return kind.make(ref, Place(namespace=namespace, service=service))

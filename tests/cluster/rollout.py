@@ -10,13 +10,6 @@ from real_servers import Prometheus
 
 from airflow_rollout.demo.answers import Answer, read_answers
 
-# Errors of the canary as its gateway counts them, in percent.
-_ERRORS = (
-    '100 * (1 - sum(rate(traefik_service_requests_total{service=~".*-svc-{{ namespace }}-'
-    '{{ service }}-canary-[0-9]+@.*",code!~"5.."}[5s])) / sum(rate(traefik_service_requests_total'
-    '{service=~".*-svc-{{ namespace }}-{{ service }}-canary-[0-9]+@.*"}[5s])))'
-)
-
 
 def document(namespace: str) -> str:
     """Return the rollout of a shop."""
@@ -30,7 +23,10 @@ def document(namespace: str) -> str:
             "failure_limit": 4,
             "min_requests": 20,
             "warmup": "0s",
-            "metrics": [{"name": "canary_errors", "query": _ERRORS, "max": 5}],
+            "metrics": [
+                {"name": "http_500_rate", "max": "5%"},
+                {"name": "p99_latency", "max": "250ms"},
+            ],
         },
         "ready_timeout": "2m",
     }

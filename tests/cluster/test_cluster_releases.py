@@ -34,6 +34,12 @@ def bad(releases: Releases) -> Played:
     return {"ended": ended, "answers": releases.load.stop()}
 
 
+def slow(releases: Releases) -> Played:
+    releases.load.start(50.0)
+    ended = releases.ended(releases.start("slow"))
+    return {"ended": ended, "answers": releases.load.stop()}
+
+
 def absent(releases: Releases) -> Played:
     return {"ended": releases.ended(releases.start("absent"))}
 
@@ -52,6 +58,7 @@ def queue(releases: Releases) -> Played:
 
 SCENES: dict[str, Callable[[Releases], Played]] = {
     "absent": absent, "bad": bad, "crash": crash, "good": good, "queue": queue,
+    "slow": slow,
 }  # fmt: skip
 
 
@@ -116,9 +123,15 @@ def test_a_good_version_is_promoted_and_no_request_is_lost(
 
 def test_a_version_that_answers_500_is_rolled_back(play: Callable[[str], Played]) -> None:
     played = play("bad")
-    is_back(played, "canary_errors")
+    is_back(played, "http_500_rate")
     stable = [answer for answer in played["answers"] if answer.version == "v1"]
     assert [answer for answer in stable if answer.is_failed] == []
+
+
+def test_a_version_that_is_slow_is_rolled_back(play: Callable[[str], Played]) -> None:
+    played = play("slow")
+    is_back(played, "p99_latency")
+    assert [answer for answer in played["answers"] if answer.is_failed] == []
 
 
 def test_an_image_that_is_not_there_never_gets_traffic(play: Callable[[str], Played]) -> None:

@@ -42,3 +42,14 @@ def test_a_workload_goes_with_the_routers_that_can_lead_to_it(router: str, workl
         made(router, workload)
     assert str(caught.value).startswith("app.yaml: workload.kind: ")
     assert f"allowed: {allowed}" in str(caught.value)
+
+
+def test_errors_of_grpc_are_not_counted_by_the_gateway() -> None:
+    text = _DOCUMENT.format(router="gateway_api", workload="deployment")
+    built_in = text.replace("{name: errors, query: up, max: 1}", "{name: http_500_rate, max: 1%}")
+    assert make_adapters(parse_spec(built_in, file="app.yaml"))
+    grpc = built_in.replace("router: gateway_api", "router: gateway_api, kind: GRPCRoute")
+    with pytest.raises(SpecError, match="does not count errors of gRPC"):
+        make_adapters(parse_spec(grpc, file="app.yaml"))
+    own = grpc.replace("{name: http_500_rate, max: 1%}", "{name: errors, query: up, max: 1}")
+    assert make_adapters(parse_spec(own, file="app.yaml"))
