@@ -25,6 +25,7 @@ from airflow_rollout.release import Outcome
 
 pytestmark = pytest.mark.real
 
+
 def test_hostile_values_are_shown_as_text(served: Served) -> None:
     leave_hostile(served.world.tables)
     for tab in (served.run("shop", "r1"), served.list()):
@@ -190,6 +191,30 @@ def test_a_page_of_an_older_package_says_to_reload_it(
     tab = served.run()
     monkeypatch.setattr("airflow_rollout.ui.feed.FEED_SCHEMA", 2)
     tab.wait_for_text("reload this page")
+
+
+def test_a_page_is_shown_even_where_its_style_is_not_to_be_had(served: Served) -> None:
+    open_release(served)
+    tab = served.browser.open()
+    tab.ask("Network.setBlockedURLs", urls=["*rollout.css"])
+    tab.go(f"{served.url}?dag=shop&run=r1")
+    tab.wait("document.querySelector('.rollout h2')?.checkVisibility()", 60)
+
+
+def test_what_somebody_marks_and_where_the_focus_is_outlive_what_happens(served: Served) -> None:
+    open_release(served)
+    tab = served.run()
+    tab.click("[data-key=open-queries]")
+    tab.js("document.querySelector('.query button').focus()")
+    tab.js("getSelection().selectAllChildren(document.querySelector('.query pre'))")
+    failed = to_piece(gate_piece("r1", Verdict.FAIL, reason="FAIL errors 5 %", ends=True))
+    served.world.tables.piece("shop", "r1", "step_01.gate", "gate", failed)
+    tab.wait_for_text("FAIL errors 5 %", within=".rollout .head")
+    assert tab.js("getSelection().toString()") == "GET /metrics"
+    tab.js("getSelection().removeAllRanges()")
+    verdict = "document.querySelector('[data-key=decisions]').textContent.includes('FAIL errors')"
+    tab.wait(verdict)
+    assert tab.js("document.activeElement.getAttribute('aria-label')") == "Copy query of errors"
 
 
 def test_a_page_that_is_left_asks_nothing_more(served: Served) -> None:
