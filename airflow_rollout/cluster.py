@@ -20,6 +20,7 @@ __all__ = [
     "ObjectChanged",
     "RawObject",
     "annotations_of",
+    "changed_by",
     "condition",
     "object_path",
     "pointer",
@@ -185,3 +186,18 @@ def condition(found: Mapping[str, Any], kind: str) -> dict[str, Any]:
         if one.get("type") == kind:
             return dict(one)
     return {}
+
+
+def changed_by(found: RawObject, field: str) -> str:
+    """Return who changed a field of the spec last, as the object's `managedFields` show it.
+
+    :param field: its name there, for example ``f:template``.
+    """
+    entries = [
+        entry
+        for entry in found["metadata"].get("managedFields") or []
+        if entry.get("manager") != MANAGER
+        and field in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    ]
+    last = max(entries, key=lambda entry: str(entry.get("time")), default=None)
+    return f"{last['manager']} at {last.get('time')}" if last else "somebody else"

@@ -25,6 +25,7 @@ from airflow_rollout.cluster import (
     ObjectChanged,
     RawObject,
     annotations_of,
+    changed_by,
     condition,
     object_path,
     pointer,
@@ -37,7 +38,6 @@ from airflow_rollout.traffic.gateway_route import (
     API,
     PLURALS,
     Rule,
-    changed_by,
     find_rule,
     parents,
     rules_to,
@@ -266,7 +266,7 @@ class GatewayApiRouter:
             record = decode_record(text, system=SYSTEM)
             if record.weight == weight or record.state is not ReleaseState.OPEN:
                 return replace(record, weight=weight)
-            reason = f"weight set to {weight} % by {changed_by(route)}"
+            reason = f"weight set to {weight} % by {changed_by(route, 'f:rules')}"
             return replace(record, weight=weight, reason=reason)
         if weight > 0:
             what = f"the record is gone from {self._kind} {self._name}"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_rollout.cluster import MANAGER, RawObject, pointer
+from airflow_rollout.cluster import RawObject, pointer
 
-__all__ = ["API", "PLURALS", "Rule", "changed_by", "find_rule", "parents", "rules_to"]
+__all__ = ["API", "PLURALS", "Rule", "find_rule", "parents", "rules_to"]
 
 API = "gateway.networking.k8s.io/v1"
 
@@ -143,15 +143,3 @@ def parents(route: RawObject | None) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def changed_by(route: RawObject) -> str:
-    """Return who changed the rules last, as the object's `managedFields` show it."""
-    entries = [
-        entry
-        for entry in route["metadata"].get("managedFields") or []
-        if entry.get("manager") != MANAGER
-        and "f:rules" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
-    ]
-    last = max(entries, key=lambda entry: str(entry.get("time")), default=None)
-    return f"{last['manager']} at {last.get('time')}" if last else "somebody else"

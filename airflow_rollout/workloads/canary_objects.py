@@ -20,10 +20,12 @@ __all__ = [
     "canary_deployment",
     "canary_service",
     "container_index",
+    "copied_revision",
     "image_of",
     "is_made_for",
     "is_ours",
     "match_labels",
+    "revision_of",
     "selector_matches",
 ]
 
@@ -31,6 +33,9 @@ __all__ = [
 OWNER = "airflow-rollout/canary-of"
 _VERSION = "airflow-rollout/version"
 _IMAGE = "airflow-rollout/image"
+# Which revision of stable was copied. The controller counts templates, not replicas.
+_COPIED = "airflow-rollout/stable-revision"
+_REVISION = "deployment.kubernetes.io/revision"
 
 # What Kubernetes allows for a label's value, less the ending.
 _LONGEST_VALUE = 63
@@ -64,12 +69,9 @@ def canary_deployment(
     spec["selector"] = {"matchLabels": {key: labels[key] for key in _keys(stable, service)}}
     spec["replicas"] = max(1, spec.get("replicas", 1))
     spec.pop("paused", None)
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": _metadata(stable["metadata"]["name"], stable["metadata"]["name"], arm),
-        "spec": spec,
-    }
+    metadata = _metadata(stable["metadata"]["name"], stable["metadata"]["name"], arm)
+    metadata["annotations"][_COPIED] = revision_of(stable)
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
 def canary_service(stable: RawObject, service: RawObject, arm: Arm) -> RawObject:
@@ -103,6 +105,16 @@ def is_made_for(found: RawObject, arm: Arm) -> bool:
     """Say whether an object was made for this very canary."""
     notes = annotations_of(found)
     return (notes.get(_VERSION), notes.get(_IMAGE)) == (arm.version, arm.target)
+
+
+def revision_of(deployment: RawObject) -> str:
+    """Return the revision of a Deployment's template, empty while its controller has seen none."""
+    return annotations_of(deployment).get(_REVISION, "")
+
+
+def copied_revision(canary: RawObject) -> str:
+    """Return the revision of stable that a canary was made from, empty where it is not known."""
+    return annotations_of(canary).get(_COPIED, "")
 
 
 def container_index(deployment: RawObject, name: str | None) -> int:

@@ -21,6 +21,7 @@ from airflow_rollout.cluster import (
     ObjectChanged,
     RawObject,
     annotations_of,
+    changed_by,
     condition,
     object_path,
     pointer,
@@ -34,10 +35,12 @@ from airflow_rollout.workloads.canary_objects import (
     canary_deployment,
     canary_service,
     container_index,
+    copied_revision,
     image_of,
     is_made_for,
     is_ours,
     match_labels,
+    revision_of,
 )
 from airflow_rollout.workloads.pod_faults import (
     Fault,
@@ -103,7 +106,11 @@ class DeploymentWorkload:
         cluster = Cluster(send, system=SYSTEM)
         stable, service = await self._stable(cluster), await self._stable_service(cluster)
         for path, body, found in await self._made_objects(stable, service, canary, cluster):
-            if found is not None and is_made_for(found, canary):
+            if (
+                found is not None
+                and is_made_for(found, canary)
+                and copied_revision(found) == copied_revision(body)
+            ):
                 continue
             try:
                 if found is not None:
@@ -195,15 +202,27 @@ class DeploymentWorkload:
 
     async def _probe(self, arm: Arm, at: float, cluster: Cluster) -> Probe:
         canary = await cluster.get(self._canary_path())
-        if canary is not None and is_ours(canary, self._name) and is_made_for(canary, arm):
-            return await self._probe_canary(canary, arm, at, cluster)
         stable = await cluster.get(self._path("deployments", self._name))
+        if canary is not None and is_ours(canary, self._name) and is_made_for(canary, arm):
+            changed = self._stable_changed(canary, stable)
+            if changed:
+                return Probe(at=at, ok=False, detail=changed, fatal=True)
+            return await self._probe_canary(canary, arm, at, cluster)
         image = self._image(stable) if stable else "nothing"
         if stable is None or arm.target not in (image, f"service/{self._service}"):
             detail = f"nothing runs {arm.target}: {self._name}-canary is gone, {self._name} runs "
             return Probe(at=at, ok=False, detail=detail + image, fatal=True)
         available = (stable.get("status") or {}).get("availableReplicas", 0)
         return Probe(at=at, ok=available > 0, detail=f"{self._name} has {ready_text(stable)}")
+
+    def _stable_changed(self, canary: RawObject, stable: RawObject | None) -> str:
+        """Return how stable is another version than the one that the canary is compared with."""
+        copied = copied_revision(canary)
+        # Where stable is gone the canary is the last one that serves: no reason to take it away.
+        if stable is None or not copied or copied == (now := revision_of(stable)):
+            return ""
+        who = changed_by(stable, "f:template")
+        return f"stable changed: {self._name} is at revision {now}, not {copied} ({who})"
 
     async def _probe_canary(self, found: RawObject, arm: Arm, at: float, cluster: Cluster) -> Probe:
         if found["spec"].get("replicas") == 0:

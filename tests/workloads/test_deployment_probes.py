@@ -160,6 +160,48 @@ def test_stable_with_another_image_is_another_version(
     assert "shop runs shop:1.1" in probed(api, workload, OLD).detail
 
 
+def at_revision(api: KubeApi, number: int) -> None:
+    notes = api.objects[STABLE]["metadata"].setdefault("annotations", {})
+    notes["deployment.kubernetes.io/revision"] = str(number)
+
+
+def test_a_stable_that_somebody_rolls_in_mid_release_ends_it(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    at_revision(api, 3)
+    deployed(api, workload)["status"] = {**MANY, "observedGeneration": 1}
+    api.objects[STABLE]["spec"]["replicas"] = 5
+    assert probed(api, workload).ok, "scaled is not changed"
+    at_revision(api, 4)
+    api.objects[STABLE]["metadata"]["managedFields"] = [
+        {"manager": "kubectl", "time": "T", "fieldsV1": {"f:spec": {"f:template": {}}}}
+    ]
+    found = probed(api, workload)
+    assert (found.ok, found.fatal) == (False, True)
+    assert "stable changed: shop is at revision 4, not 3 (kubectl at T)" in found.detail
+
+
+def test_a_canary_of_a_stable_that_was_rolled_is_made_anew(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    at_revision(api, 3)
+    first = deployed(api, workload)["metadata"]["uid"]
+    at_revision(api, 4)
+    again = deployed(api, workload)
+    assert again["metadata"]["uid"] != first
+    again["status"] = {**MANY, "observedGeneration": 1}
+    assert probed(api, workload).ok
+
+
+def test_a_canary_that_is_left_alone_is_not_given_up(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    at_revision(api, 3)
+    deployed(api, workload)["status"] = {**MANY, "observedGeneration": 1}
+    del api.objects[STABLE]
+    assert probed(api, workload).ok
+
+
 def test_an_api_that_is_away_says_nothing_for_a_while(
     api: KubeApi, workload: DeploymentWorkload
 ) -> None:
