@@ -21,7 +21,7 @@ import msgspec
 
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.release import Arm, Outcome, Token
-from airflow_rollout.seen import Outline
+from airflow_rollout.seen import Answer, Outline
 
 __all__ = [
     "SCHEMA",
@@ -150,6 +150,8 @@ class GatePiece:
     stop: Stop | None = None
     # Since when the evidence spoke against the canary without a break; None: it does not.
     bad_since: float | None = None
+    # What each metric was last read from.
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

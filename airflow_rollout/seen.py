@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from airflow_rollout.plan import PlannedStep
 
-__all__ = ["Outline", "OutlinedMetric", "SeriesPiece"]
+__all__ = ["Answer", "Exchange", "Outline", "OutlinedMetric", "SeriesPiece"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,28 @@ class SeriesPiece:
     start: float
     metrics: tuple[str, ...]
     rows: tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request as it went to a metric system, without headers, and a piece of its answer.
+
+    The excerpt is empty where no answer came.
+    """
+
+    asked: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a gate was last told about a metric, and of which window (epoch seconds)."""
+
+    metric: str
+    start: float
+    end: float
+    text: str
+    exchanges: tuple[Exchange, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,10 @@ from airflow_rollout.analysis.readings import (
     Value,
 )
 from airflow_rollout.errors import TransientAdapterError
+from airflow_rollout.hooks.measured import Measurement
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.metrics.base import Window
-from airflow_rollout.wire import HttpRequest, Request, Response, Send
+from airflow_rollout.wire import Request, Response
 
 __all__ = ["Finding", "look", "not_sent"]
 
@@ -77,24 +78,27 @@ async def look(
 async def _look_at(
     systems: Systems, metric: Metric, seconds: float, pause_seconds: float | None
 ) -> Finding:
-    asked: list[str] = []
-    listened = replace(systems, provider_send=_listening(systems.provider_send, asked))
     start = time.time() - seconds
     ledger = Ledger()
-    reading = await _read(listened, metric, start)
-    counts = _stable(ledger, reading)
-    if isinstance(reading, Cumulative) and counts is None:
+    measured = await _measure(systems, metric, start)
+    counts = _stable(ledger, measured.reading)
+    if isinstance(measured.reading, Cumulative) and counts is None:
         if pause_seconds is None:
-            return _so_far(metric, reading)
+            return replace(_so_far(metric, measured.reading), asked=_asked(measured))
         await asyncio.sleep(max(_SHORTEST_PAUSE_SECONDS, pause_seconds))
-        reading = await _read(listened, metric, start)
-        counts = _stable(ledger, reading)
-    return replace(_finding(metric, reading, counts, ledger), asked=tuple(dict.fromkeys(asked)))
+        measured = await _measure(systems, metric, start)
+        counts = _stable(ledger, measured.reading)
+    return replace(_finding(metric, measured.reading, counts, ledger), asked=_asked(measured))
 
 
-async def _read(systems: Systems, metric: Metric, start: float) -> Reading:
+async def _measure(systems: Systems, metric: Metric, start: float) -> Measurement:
     window = Window(start=start, end=time.time(), earliest=start)
-    return (await systems.read_metrics([metric], window))[metric.name]
+    (measured,) = await systems.measure([metric], window)
+    return measured
+
+
+def _asked(measured: Measurement) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(exchange.asked for exchange in measured.exchanges))
 
 
 def _stable(ledger: Ledger, reading: Reading) -> ArmCounts | None:
@@ -143,21 +147,3 @@ def _number(metric: Metric, counts: ArmCounts, ledger: Ledger) -> dict[str, Any]
     seconds = quantile(ledger.boundaries or (), counts, level)
     shown = "unknown" if seconds is None else f"{1000 * seconds:.3g} ms"
     return {"value": seconds, "text": f"P{100 * level:g} {shown} ({behind})"}
-
-
-def _listening(send: Send, asked: list[str]) -> Send:
-    async def listening(request: Request) -> Response:
-        asked.append(_shown(request))
-        return await send(request)
-
-    return listening
-
-
-def _shown(request: Request) -> str:
-    """Return a request as a person reads it; headers, which may hold secrets, are left out."""
-    if not isinstance(request, HttpRequest):
-        return str(request)
-    query = "&".join(f"{name}={value}" for name, value in request.params)
-    mark = "&" if "?" in request.url else "?"
-    body = " " + request.body.decode(errors="replace") if request.body else ""
-    return f"{request.method} {request.url}{mark + query if query else ''}{body}"

@@ -16,11 +16,13 @@ from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.hooks.cluster import log_in, open_with
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.credentials import connect_source, fill_in
+from airflow_rollout.hooks.measured import Measurement, listening
 from airflow_rollout.hooks.results import Results, seeing
 from airflow_rollout.hooks.sources import SingleFlight, open_source
 from airflow_rollout.metrics.base import KeepsSamples, MetricProvider, MetricQuery, Window
 from airflow_rollout.metrics.registry import connection_form
 from airflow_rollout.release import Arm, TrafficSplit
+from airflow_rollout.seen import Exchange
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
 from airflow_rollout.spec.query_template import fill_query
 from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Router, Shaped
@@ -82,14 +84,25 @@ class Systems:
             await cast("LeaseKeeper", self.router).renew_lease(lease, self.router_send)
 
     async def read_metrics(self, metrics: Sequence[Metric], window: Window) -> dict[str, Reading]:
-        """Return one reading a metric name; what could not be read is a `ReadFailure`.
+        """Return one reading a metric name; what could not be read is a `ReadFailure`."""
+        return {one.metric: one.reading for one in await self.measure(metrics, window)}
+
+    async def measure(self, metrics: Sequence[Metric], window: Window) -> list[Measurement]:
+        """Return one measurement a metric, in their order.
 
         All metrics are read at once, and equal requests (one page, many metrics) are sent once,
         also those of other gates whose window ends at the same moment.
         """
         send = self.flights.at(window.end, self.provider_send)
-        readings = await asyncio.gather(*(self._read(metric, window, send) for metric in metrics))
-        return {metric.name: reading for metric, reading in zip(metrics, readings, strict=True)}
+        return await asyncio.gather(*(self._measure(metric, window, send) for metric in metrics))
+
+    async def _measure(self, metric: Metric, window: Window, send: Send) -> Measurement:
+        heard: list[Exchange] = []
+        listened = listening(send, heard, about=self.traffic.service)
+        reading = await self._read(metric, window, listened)
+        return Measurement(
+            metric=metric.name, reading=reading, window=window, exchanges=tuple(heard)
+        )
 
     async def read_history(
         self, metrics: Sequence[Metric], *, before: float, seconds: float

@@ -19,7 +19,7 @@ from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.plan import PlannedStep
 from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
-from airflow_rollout.seen import SeriesPiece
+from airflow_rollout.seen import Answer, SeriesPiece
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
 from airflow_rollout.triggers.own_delay import LATE_SECONDS, with_own_delay
@@ -149,6 +149,7 @@ class GateLoop:
         self._saved = _Saved()
         self._series = Series.of(spec, start, clock.now())
         self._asked_together = asked_together(spec)
+        self._answers: dict[str, Answer] = {}
         self._answered = {metric.name: start.written_at for metric in spec.judge.metrics}
 
     async def run(self) -> GatePiece:
@@ -205,10 +206,11 @@ class GateLoop:
         answered = (self._answered[metric.name] for metric in metrics)
         since = min(answered, default=self._start.written_at)
         window = read_window(self._start.attempt.opened_at, since, end)
-        for name, reading in (await self._systems.read_metrics(metrics, window)).items():
-            self._judge.feed(name, reading)
-            if not isinstance(reading, ReadFailure):
-                self._answered[name] = end
+        for measured in await self._systems.measure(metrics, window):
+            self._judge.feed(measured.metric, measured.reading)
+            self._answers[measured.metric] = measured.answer()
+            if not isinstance(measured.reading, ReadFailure):
+                self._answered[measured.metric] = end
         self._fed = True
         self._bell.set()
 
@@ -312,14 +314,16 @@ class GateLoop:
     async def _end(self, judgement: Judgement) -> GatePiece:
         self._notebook.say(judgement.reason)
         self._latest = None  # the saver must not overwrite the last word
+        # Made once: what is answered while it is saved is no part of the verdict.
+        piece = self._piece(judgement)
         if judgement.verdict is Verdict.PASS or self._watch is None:
-            await self._save_end(self._piece(judgement))
-            return self._piece(judgement)
+            await self._save_end(piece)
+            return piece
         stopping = asyncio.create_task(self._watch.stop(judgement.reason))
-        saving = asyncio.create_task(self._save_end(self._piece(judgement)))
+        saving = asyncio.create_task(self._save_end(piece))
         stop = await _finished(stopping)
         await asyncio.shield(saving)
-        piece = self._piece(judgement, stop)
+        piece = replace(piece, stop=stop)
         await self._save_piece(piece)
         return piece
 
@@ -355,7 +359,7 @@ class GateLoop:
             state=self._judge.state(),
         )
 
-    def _piece(self, judgement: Judgement, stop: Stop | None = None) -> GatePiece:
+    def _piece(self, judgement: Judgement) -> GatePiece:
         return GatePiece(
             epoch=self._start.attempt.token.epoch,
             step_id=self._step.id,
@@ -363,8 +367,8 @@ class GateLoop:
             written_at=self._start.written_at,
             hold_seconds=self._step.hold_seconds,
             judgement=judgement,
-            stop=stop,
             bad_since=self._series.bad_since,
+            answers=tuple(self._answers.values()),
         )
 
 
