@@ -214,19 +214,25 @@ class Noting(MemoryWorkload):
 
 
 class BusyAsker(MemoryWorkload):
-    """Answer nothing in time, for that the asker is busy with something else for a while."""
+    """Answer nothing in time, for that the asker is busy with something else again and again."""
+
+    turns, busy_seconds = 1, 2.0
 
     async def probe(self, arm: Arm, at: float, send: Send) -> Probe:
-        await asyncio.sleep(0.05)
-        hold_up(self.busy_seconds)
+        for _ in range(self.turns):
+            await asyncio.sleep(0.001)
+            hold_up(self.busy_seconds)
         return await super().probe(arm, at, send)
 
-    busy_seconds = 2.0
 
-
-def test_silence_that_the_asker_made_itself_stops_no_release() -> None:
+@pytest.mark.parametrize(("turns", "busy_seconds"), [(1, 2.0), (8, 0.13)])
+def test_silence_that_the_asker_made_itself_stops_no_release(
+    turns: int, busy_seconds: float
+) -> None:
     gate = Gate(at_ten_percent())
-    gate.world.workload = BusyAsker(probe_fault="no answer in time")
+    workload = BusyAsker(probe_fault="no answer in time")
+    workload.turns, workload.busy_seconds = turns, busy_seconds
+    gate.world.workload = workload
     assert gate.run().judgement.verdict is Verdict.PASS
     assert any("a probe does not count" in line for line in gate.notebook.lines)
 
