@@ -57,6 +57,9 @@ CONNECTION = ConnectionForm(conn_type="http", label="HTTP")
 # Age and identity of the process behind the page; every Prometheus client library exposes it.
 _PROCESS_START = "process_start_time_seconds"
 
+# What a process says it has used: it moves with every look at the page, by the look itself.
+_USED = "process_cpu_seconds_total"
+
 # Below this the difference to a `Date` header is its rounding and the way of the answer.
 _CLOCKS_AGREE_SECONDS = 2.0
 
@@ -91,12 +94,17 @@ def make(source: MetricSource) -> ScrapeProvider:
 class ScrapeProvider:
     """Read cumulative counters and histogram buckets of both arms from one page.
 
+    A cache between it and the router shows a service that nobody asks. A page that tells what its
+    process uses and is the same to the last byte at two moments is such a one: no data.
+
     :param path: where the page is, relative to the connection's address.
     :param timeout_seconds: how long one read may take.
     """
 
     def __init__(self, *, path: str = "/metrics", timeout_seconds: float = 5.0) -> None:
         self._request = HttpRequest(url=path, timeout_seconds=timeout_seconds)
+        self._page = b""
+        self._first_seen_at = 0.0
 
     async def read(self, query: MetricQuery, at: Window, send: Send) -> Reading:
         """Return the counters as they stand now; the page knows no past, so `at.end` dates them.
@@ -107,7 +115,22 @@ class ScrapeProvider:
         response = await ask_http(send, self._request)
         words = "" if response.status < 400 else plain_words(response.body)
         refuse_status(response, system=SYSTEM, what=f"GET {self._request.url}", detail=words)
-        return parse(response, query, rows, at.end)
+        reading = parse(response, query, rows, at.end)
+        still = self._still_seconds(response.body, at.end)
+        if still and not isinstance(reading, NoData):
+            return NoData(
+                at=at.end,
+                reason=f"the page has not changed in {still:.0f} s, not even by what its process "
+                "uses: does it come from a cache?",
+            )
+        return reading
+
+    def _still_seconds(self, page: bytes, at: float) -> float:
+        """Return for how long the page is known to stand still, 0 if it is new or may do so."""
+        if page != self._page:
+            self._page, self._first_seen_at = page, at
+            return 0.0
+        return at - self._first_seen_at if _USED in _families(page) else 0.0
 
 
 def _check(query: MetricQuery) -> QuerySet:

@@ -16,6 +16,7 @@ __all__ = ["prometheus", "scrape"]
 _SCRAPED_EVERY_SECONDS = 5.0
 _ARMS = ("app-canary", "app-stable")
 _STARTED = "process_start_time_seconds"
+_USED = "process_cpu_seconds_total"
 _RELOADS = "traefik_config_reloads_total"
 _REQUESTS = "traefik_service_requests_total"
 _DURATIONS = "traefik_service_request_duration_seconds_bucket"
@@ -30,6 +31,7 @@ def scrape(counted: Counted, request: HttpRequest) -> HttpResponse:
     for name, labels, value in _samples(counted, counted.newest):
         told = ",".join(f'{label}="{text}"' for label, text in labels.items())
         lines.append(f"{name}{{{told}}} {value:.0f}" if told else f"{name} {value:.0f}")
+    lines.append(f"{_USED} {counted.newest / 100:.2f}")
     return page("\n".join(lines) + "\n")
 
 

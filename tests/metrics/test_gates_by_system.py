@@ -50,8 +50,7 @@ def test_a_version_without_traffic_never_passes(provider: str) -> None:
     assert verdict.verdict is not Verdict.PASS
 
 
-# A router's own page that stands still is a service that nobody asks; the others know times.
-@pytest.mark.parametrize("provider", sorted(SERVERS.keys() - {"scrape"}))
+@by_server
 @pytest.mark.parametrize("seconds", [20, 50])
 def test_data_that_comes_to_a_halt_promotes_nothing(provider: str, seconds: float) -> None:
     world = World(bad=0.002, stops_at=WRITTEN + seconds)

@@ -248,3 +248,48 @@ def test_the_lines_of_one_arm_are_not_taken_for_anothers() -> None:
         'traefik_service_requests_total{ code="200", service="app-canary@file"} 5\n'
     )
     assert counts(ask(page))["canary"] == (24 + 5, (2,))
+
+
+def read_twice(first: str, second: str, *, seconds: float, question: Question) -> Reading:
+    """Return what one provider makes of a second page, that many seconds after the first."""
+    pages = [first, second]
+
+    async def send(_: Request) -> HttpResponse:
+        return HttpResponse(status=200, body=pages.pop(0).encode())
+
+    query = MetricQuery(
+        name="m", question=question, router="traefik_file", service="app", namespace="prod",
+        quantile=0.99,
+    )  # fmt: skip
+    provider = ScrapeProvider()
+
+    async def both() -> Reading:
+        await provider.read(query, Window(start=NOW - 50, end=NOW), send)
+        return await provider.read(query, Window(start=NOW - 50, end=NOW + seconds), send)
+
+    return asyncio.run(both())
+
+
+@pytest.mark.parametrize("question", [Question.ERRORS, Question.LATENCY])
+def test_a_page_that_stands_still_is_no_data(question: Question) -> None:
+    reading = read_twice(PAGE, PAGE, seconds=5.0, question=question)
+    assert isinstance(reading, NoData)
+    assert "5 s" in reading.reason
+    assert "cache" in reading.reason
+
+
+def test_a_page_of_a_service_that_nobody_asks_moves_all_the_same() -> None:
+    later = PAGE.replace("process_cpu_seconds_total 0.12", "process_cpu_seconds_total 0.13")
+    assert later != PAGE
+    reading = read_twice(PAGE, later, seconds=5.0, question=Question.ERRORS)
+    assert counts(reading) == counts(ask(PAGE))
+
+
+def test_the_same_page_of_the_same_moment_serves_several_metrics() -> None:
+    assert isinstance(read_twice(PAGE, PAGE, seconds=0.0, question=Question.ERRORS), Cumulative)
+
+
+def test_a_page_without_its_process_may_stand_still() -> None:
+    bare = "".join(line for line in PAGE.splitlines(True) if "process_cpu" not in line)
+    assert bare != PAGE
+    assert isinstance(read_twice(bare, bare, seconds=5.0, question=Question.ERRORS), Cumulative)
