@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -21,6 +22,7 @@ __all__ = [
     "ConnectionInfo",
     "airflow_connections",
     "parse_connection",
+    "secrets_of",
     "static_connections",
 ]
 
@@ -235,17 +237,28 @@ def _hostname(parts: SplitResult) -> str:
     return unquote(parts.netloc.rpartition("@")[2].partition(":")[0])
 
 
-async def _mask(info: ConnectionInfo) -> None:
-    """Keep keys and header values out of the logs; Airflow masks the password and some extras."""
-    from airflow.sdk.log import amask_secret
-
+def secrets_of(info: ConnectionInfo) -> Iterator[str]:
+    """Yield the password, the keys among the extras, and headers that open a door."""
+    if info.password:
+        yield info.password
+        yield b64encode(f"{info.login}:{info.password}".encode()).decode()
     for name, value in info.extra.items():
         if isinstance(value, str) and value and any(word in name for word in _SECRET_EXTRAS):
-            await amask_secret(value)
+            yield value
     headers = info.extra.get("headers")
     for name, value in headers.items() if isinstance(headers, dict) else ():
         if any(word in str(name).lower() for word in _SECRET_WORDS):
-            await amask_secret(str(value))
+            yield str(value)
+            # Behind its scheme: `Bearer ...`.
+            yield str(value).rpartition(" ")[2]
+
+
+async def _mask(info: ConnectionInfo) -> None:
+    """Keep secrets out of the logs; Airflow masks the password and some extras by itself."""
+    from airflow.sdk.log import amask_secret
+
+    for secret in secrets_of(info):
+        await amask_secret(secret)
 
 
 def _missing(conn_id: str, detail: str) -> PermanentAdapterError:

@@ -17,7 +17,8 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from airflow_rollout.errors import AdapterError
-from airflow_rollout.hooks.connection import ConnectionInfo
+from airflow_rollout.hooks.connection import ConnectionInfo, secrets_of
+from airflow_rollout.hooks.hiding import hiding
 from airflow_rollout.hooks.patience import patient
 from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
 from airflow_rollout.hooks.transport import open_send
@@ -135,7 +136,8 @@ async def open_source(info: ConnectionInfo, *, system: str) -> AsyncIterator[Sou
     if key not in opened:
         stack = AsyncExitStack()
         send = await stack.enter_async_context(open_send(info, system=system))
-        source = Source(send=patient(send, system=system), flights=SingleFlight())
+        send = hiding(patient(send, system=system), secrets_of(info))
+        source = Source(send=send, flights=SingleFlight())
         opened[key] = _Opened(source=source, stack=stack)
     mine = opened[key]
     mine.users += 1
