@@ -26,7 +26,7 @@ const nameOf = (row) => (row.namespace ? `${row.service} · ${row.namespace}` : 
 /** Show the list in an element until the function that is returned is called. */
 export function mountList(element, { navigate }) {
   const state = { cursor: "", rows: null, filter: asked("show"), search: asked("q"), open: asked("service") };
-  const above = h("div", {});
+  const above = h("div", { class: "above" });
   const search = h("input", { type: "search", placeholder: "Service, version, reason", "aria-label": "Search", value: state.search });
   const filters = h("div", { class: "ranges", role: "group", "aria-label": "Filter" });
   const body = h("div", {}, h("p", { class: "muted" }, "Reads the rollouts …"));
