@@ -24,7 +24,7 @@ from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
 from airflow_rollout.triggers.own_delay import LATE_SECONDS, with_own_delay
 from airflow_rollout.triggers.pace import CROWD, asked_together, next_moment, read_window
-from airflow_rollout.triggers.rounds import Rounds
+from airflow_rollout.triggers.rounds import Next, Rounds
 from airflow_rollout.triggers.series import Series
 from airflow_rollout.triggers.stable_watch import StableWatch
 from airflow_rollout.triggers.traffic_watch import (
@@ -143,7 +143,6 @@ class GateLoop:
         pace = spec.source.every_seconds / _TICKS_AN_ANSWER
         self._tick_seconds = max(_TICK_SECONDS, min(pace, _LONGEST_TICK_SECONDS))
         self._fault = ""
-        self._silent = False
         self._fed = False
         self._latest: Judgement | None = None
         self._saved = _Saved()
@@ -171,11 +170,11 @@ class GateLoop:
         askers = [
             repeat(self._save, min(_SAVE_SECONDS, self._live_seconds)),
             self._measure_all(),
-            repeat(self._probe, probe_seconds, in_doubt=lambda: self._silent),
+            repeat(self._probe, probe_seconds),
         ]
         if self._watch is not None:
             askers += [
-                repeat(self._stable.probe, _PROBE_SECONDS, in_doubt=lambda: self._stable.silent),
+                repeat(self._stable.probe, _PROBE_SECONDS),
                 repeat(self._look, WATCH_SECONDS, longest_seconds=LONGEST_WATCH_SECONDS),
                 repeat(self._watch.renew, LEASE_SECONDS, longest_seconds=LONGEST_LEASE_SECONDS),
             ]
@@ -214,16 +213,17 @@ class GateLoop:
         self._fed = True
         self._bell.set()
 
-    async def _probe(self) -> None:
+    async def _probe(self) -> Next:
         arm = self._start.attempt.canary
         probe, late = await with_own_delay(self._systems.probe(arm, self._clock.now()))
         if not probe.ok and not probe.fatal and late > LATE_SECONDS:
             self._notebook.say(f"a probe does not count: this process was {late:.1f} s late")
-            return
+            return Next.LATER
         self._judge.feed_probe(probe)
-        self._silent = not probe.ok
-        if self._silent:
-            self._bell.set()
+        if probe.ok:
+            return Next.STEADY
+        self._bell.set()
+        return Next.SOON
 
     async def _look(self) -> None:
         if self._watch is None:

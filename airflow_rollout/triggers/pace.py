@@ -52,23 +52,16 @@ class Crowd:
         finally:
             self._size -= 1
 
+    @property
+    def is_large(self) -> bool:
+        """Say whether there are more gates than can all go at full pace."""
+        return self._size > _GATES_AT_FULL_PACE
+
     def stretched(self, alone: float, *, longest_seconds: float = math.inf) -> float:
         """Return the time between two rounds for who would leave `alone` seconds between them."""
         counted = math.ceil(self._size / _GATES_COUNTED) * _GATES_COUNTED
         factor = max(1.0, counted / _GATES_AT_FULL_PACE)
         return min(alone * factor, max(alone, longest_seconds))
-
-    def next_round(
-        self, began: float, alone: float, *, longest_seconds: float = math.inf, place: float
-    ) -> float:
-        """Return when the round after one of `began` begins, in seconds of the epoch.
-
-        In a crowd that is a moment of `place` in the interval, half an interval later or more.
-        """
-        every = self.stretched(alone, longest_seconds=longest_seconds)
-        if self._size <= _GATES_AT_FULL_PACE:
-            return began + every
-        return next_moment(began + every / 2, every_seconds=every, place=place)
 
 
 CROWD = Crowd()

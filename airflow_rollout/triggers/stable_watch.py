@@ -6,6 +6,7 @@ from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.release import Arm
 from airflow_rollout.triggers.clock import Clock
 from airflow_rollout.triggers.own_delay import LATE_SECONDS, with_own_delay
+from airflow_rollout.triggers.rounds import Next
 
 __all__ = ["StableWatch"]
 
@@ -37,18 +38,15 @@ class StableWatch:
             return ""
         return f"stable version {self._stable.version} does not answer: {self._last}"
 
-    @property
-    def silent(self) -> bool:
-        """Say whether its last probe that counts failed."""
-        return self._failed > 0
-
-    async def probe(self) -> None:
-        """Ask the stable version once."""
+    async def probe(self) -> Next:
+        """Ask the stable version once, and say when to ask again."""
         if self._stable is None:
-            return
+            return Next.STEADY
         probe, late = await with_own_delay(self._systems.probe(self._stable, self._clock.now()))
         if not probe.ok and late > LATE_SECONDS:
-            return
+            return Next.LATER
         self._has_answered = self._has_answered or probe.ok
         self._failed = 0 if probe.ok else self._failed + 1
         self._last = probe.detail
+        # One that has been gone for long, or never answered, is not asked more often for that.
+        return Next.SOON if self._failed == 1 else Next.STEADY

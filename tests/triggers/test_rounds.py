@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual_time import EPOCH, LoopClock, run_virtual
+from virtual_time import LoopClock, run_virtual
 
 from airflow_rollout.triggers.pace import Crowd
-from airflow_rollout.triggers.rounds import Rounds
+from airflow_rollout.triggers.rounds import Next, Rounds
 
 
 class Asker:
-    """Note when it is asked; the first `faults` times it fails."""
+    """Note when it is asked; the first `faults` times it fails.
 
-    def __init__(self, *, faults: int = 0, takes: float = 0.0) -> None:
+    `wants` says when it wants to be asked again, each time another thing.
+    """
+
+    def __init__(self, *, faults: int = 0, takes: float = 0.0, wants: Iterable[Next] = ()) -> None:
         self.times: list[float] = []
         self.faults = faults
         self.takes = takes
+        self.wants = iter(wants)
 
-    async def ask(self) -> None:
+    async def ask(self) -> Next | None:
         self.times.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.takes)
         if len(self.times) <= self.faults:
             raise ConnectionError("away")
+        return next(self.wants, None)
 
 
 def asked(
@@ -38,7 +43,6 @@ def asked(
     owner: str = "e1",
     until: float = 100.0,
     longest_seconds: float = 1e9,
-    in_doubt: Callable[[], bool] = lambda: False,
     lines: list[str] | None = None,
 ) -> list[float]:
     """Return when a gate that begins at 0 asks every second."""
@@ -47,7 +51,7 @@ def asked(
 
     async def work() -> None:
         rounds = Rounds(owner=owner, clock=LoopClock(), say=said.append, crowd=many)
-        asking = rounds.repeat(asker.ask, 1.0, longest_seconds=longest_seconds, in_doubt=in_doubt)
+        asking = rounds.repeat(asker.ask, 1.0, longest_seconds=longest_seconds)
         task = asyncio.create_task(asking)
         await asyncio.wait({task}, timeout=until)
         task.cancel()
@@ -88,11 +92,24 @@ def test_a_longest_below_the_pace_of_a_lone_gate_makes_it_no_quicker() -> None:
     assert asked(Asker(), longest_seconds=0.1, until=2.5) == pytest.approx([0, 1, 2])
 
 
-def test_in_doubt_a_gate_of_a_crowd_asks_as_a_lone_one_does() -> None:
-    asker = Asker()
-    times = asked(asker, crowd=1000, in_doubt=lambda: len(asker.times) < 4)
+def test_who_wants_to_be_asked_soon_is_asked_as_if_it_were_alone() -> None:
+    times = asked(Asker(wants=[Next.SOON] * 3), crowd=1000)
     assert times[:4] == pytest.approx([0, 1, 2, 3])
     assert times[4] - times[3] >= 5.0
+
+
+def test_where_the_process_is_behind_a_crowd_asks_more_rarely_until_it_is_in_time_again() -> None:
+    wants = [Next.STEADY] + [Next.LATER] * 4
+    times = asked(Asker(wants=wants), crowd=1000, until=400.0)
+    pauses = [after - before for before, after in pairwise(times)]
+    assert 10.0 <= pauses[1] <= 30.0, "twice as long, at its place in that interval"
+    assert pauses[3:5] == pytest.approx([40.0, 40.0]), "and never more than four times"
+    assert pauses[6:] == pytest.approx([10.0] * len(pauses[6:]))
+
+
+def test_a_gate_that_is_alone_asks_as_before_although_the_process_is_behind() -> None:
+    times = asked(Asker(wants=[Next.LATER] * 3), until=3.5)
+    assert times == pytest.approx([0, 1, 2, 3])
 
 
 def test_an_answer_that_fails_is_said_and_asked_for_again() -> None:
@@ -102,19 +119,12 @@ def test_an_answer_that_fails_is_said_and_asked_for_again() -> None:
     assert all("ask" in line and "away" in line for line in lines)
 
 
-@given(
-    size=st.integers(101, 5000),
-    began=st.floats(EPOCH, EPOCH + 1e6),
-    place=st.floats(0, 1, exclude_max=True, allow_subnormal=False),
-)
-def test_the_next_round_of_a_crowd_is_half_to_one_and_a_half_rounds_away(
-    size: int, began: float, place: float
-) -> None:
+@given(size=st.integers(101, 5000), alone=st.floats(0.1, 10.0))
+def test_a_crowd_asks_no_more_often_in_all_than_a_hundred_gates(size: int, alone: float) -> None:
     crowd = Crowd()
     with ExitStack() as stack:
         for _ in range(size):
             stack.enter_context(crowd.joined())
-        every = crowd.stretched(1.0)
-        due = crowd.next_round(began, 1.0, place=place)
-    assert every >= size / 100
-    assert began + every / 2 - 1e-5 <= due <= began + every * 1.5 + 1e-5
+        every = crowd.stretched(alone)
+    assert size / every <= 100 / alone * 1.0001
+    assert every <= alone * (size + 50) / 100 * 1.0001
