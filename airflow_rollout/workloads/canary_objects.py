@@ -27,6 +27,7 @@ __all__ = [
     "match_labels",
     "revision_of",
     "selector_matches",
+    "settings_of",
 ]
 
 # On everything that a release makes: whose canary it is. Nothing without it is ever deleted.
@@ -115,6 +116,31 @@ def revision_of(deployment: RawObject) -> str:
 def copied_revision(canary: RawObject) -> str:
     """Return the revision of stable that a canary was made from, empty where it is not known."""
     return annotations_of(canary).get(_COPIED, "")
+
+
+def settings_of(deployment: RawObject) -> list[str]:
+    """Return the ConfigMaps and Secrets that a Deployment's pods read, sorted: `Secret db`."""
+    pod = deployment["spec"]["template"]["spec"]
+    found: set[str] = set()
+    for volume in pod.get("volumes") or []:
+        for source in [volume, *((volume.get("projected") or {}).get("sources") or [])]:
+            secret = source.get("secret") or {}
+            _name(found, "ConfigMap", (source.get("configMap") or {}).get("name"))
+            _name(found, "Secret", secret.get("secretName") or secret.get("name"))
+    for container in [*(pod.get("initContainers") or []), *pod["containers"]]:
+        for one in container.get("envFrom") or []:
+            _name(found, "ConfigMap", (one.get("configMapRef") or {}).get("name"))
+            _name(found, "Secret", (one.get("secretRef") or {}).get("name"))
+        for one in container.get("env") or []:
+            source = one.get("valueFrom") or {}
+            _name(found, "ConfigMap", (source.get("configMapKeyRef") or {}).get("name"))
+            _name(found, "Secret", (source.get("secretKeyRef") or {}).get("name"))
+    return sorted(found)
+
+
+def _name(found: set[str], kind: str, name: str | None) -> None:
+    if name:
+        found.add(f"{kind} {name}")
 
 
 def container_index(deployment: RawObject, name: str | None) -> int:

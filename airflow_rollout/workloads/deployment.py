@@ -41,6 +41,7 @@ from airflow_rollout.workloads.canary_objects import (
     is_ours,
     match_labels,
     revision_of,
+    settings_of,
 )
 from airflow_rollout.workloads.pod_faults import (
     Fault,
@@ -305,12 +306,18 @@ class DeploymentWorkload:
     def _advice(self, stable: RawObject) -> list[str]:
         containers = stable["spec"]["template"]["spec"]["containers"]
         one = containers[container_index(stable, self._container)]
-        if "preStop" in (one.get("lifecycle") or {}):
-            return []
-        return [
-            f"container {one['name']} of Deployment {self._name} has no preStop: requests may be "
-            "lost when its pods end; add lifecycle: {preStop: {sleep: {seconds: 3}}}"
-        ]
+        told = []
+        if "preStop" not in (one.get("lifecycle") or {}):
+            told.append(
+                f"container {one['name']} of Deployment {self._name} has no preStop: requests may "
+                "be lost when its pods end; add lifecycle: {preStop: {sleep: {seconds: 3}}}"
+            )
+        if settings := settings_of(stable):
+            told.append(
+                f"both versions read {', '.join(settings)}: what changes there reaches all pods "
+                "and is not taken back"
+            )
+        return told
 
     def _image(self, stable: RawObject) -> str:
         try:

@@ -247,3 +247,22 @@ def test_the_lease_is_read_back_and_keeps_the_copy_of_the_record(
     run(router.renew_lease(lease, api.send))
     assert run(router.read_lease(api.send)) == lease
     assert "airflow-rollout/record" in api.objects[LEASE]["metadata"]["annotations"]
+
+
+def test_a_grpc_route_is_moved_like_any_other(api: KubeApi) -> None:
+    path = ROUTE.replace("httproutes", "grpcroutes")
+    api.put(path, {**copy.deepcopy(api.objects.pop(ROUTE)), "kind": "GRPCRoute"})
+    grpc = GatewayApiRouter(service="shop", namespace="prod", route="shop", kind="GRPCRoute")
+    with pytest.raises(PermanentAdapterError, match="needs a GRPCRoute, which GatewayClass some"):
+        run(grpc.preflight(api.send))
+    opened(api, grpc)
+    run(grpc.attach(api.send))
+    raised(api, grpc, 10, 0)
+    (_, rule) = api.objects[path]["spec"]["rules"]
+    assert [(it["name"], it["weight"]) for it in rule["backendRefs"]] == [
+        ("shop", 90), ("shop-canary", 10),
+    ]  # fmt: skip
+    aborted(api, grpc)
+    (_, rule) = api.objects[path]["spec"]["rules"]
+    assert [it["weight"] for it in rule["backendRefs"]] == [100, 0]
+    assert {where for _, where in api.writes()} == {path, LEASE, LEASE.rpartition("/")[0]}

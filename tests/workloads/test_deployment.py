@@ -167,6 +167,29 @@ def test_preflight_advises_to_let_pods_finish(api: KubeApi, workload: Deployment
     assert "preStop" in advice
 
 
+def test_preflight_notes_the_settings_that_both_versions_read(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    assert isinstance(workload, Preflight)
+    pod = api.objects[STABLE]["spec"]["template"]["spec"]
+    pod["volumes"] = [
+        {"name": "a", "configMap": {"name": "pages"}},
+        {"name": "b", "secret": {"secretName": "cert"}},
+        {"name": "c", "emptyDir": {}},
+        {"name": "d", "projected": {"sources": [{"secret": {"name": "keys"}}]}},
+    ]
+    pod["initContainers"] = [{"name": "i", "envFrom": [{"configMapRef": {"name": "setup"}}]}]
+    pod["containers"][0]["env"] = [
+        {"name": "A", "value": "1"},
+        {"name": "B", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
+        {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ]
+    (advice,) = run(workload.preflight(api.send))
+    assert advice.startswith(
+        "both versions read ConfigMap pages, ConfigMap setup, Secret cert, Secret db, Secret keys:"
+    )
+
+
 def _no_deployment(api: KubeApi) -> None:
     del api.objects[STABLE]
 
