@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import socket
 import sys
@@ -30,16 +31,22 @@ _LOOK_SECONDS = 0.02
 # The first look of each gate is its own; after two intervals all ask together.
 _SETTLING_SECONDS = 2 * EVERY_SECONDS
 _STDIN = 0
+# So many new versions die in the end, all over the gates, and are waited for this long.
+_DYING = 20
+_DEATH_SECONDS = 120.0
 
 
 async def main(gates: int, intervals: int, home: Path) -> dict[str, Any]:
     """Run the gates and return what was seen, times in seconds of the clock."""
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
-    server = Server(weight=WEIGHT)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=4096)
-    base = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    server, mortal = Server(weight=WEIGHT), Server(weight=WEIGHT)
+    base, other = await server.listen(), await mortal.listen()
     fernet = Fernet(os.environ["AIRFLOW__CORE__FERNET_KEY"].encode())
-    triggers = [await workload(number, base, home, fernet) for number in range(gates)]
+    dying = set(range(0, gates, math.ceil(gates / _DYING)))
+    triggers = [
+        await workload(number, base, other if number in dying else base, home, fernet)
+        for number in range(gates)
+    ]
     supervisor = Supervisor(triggers, connections(base, home))
     ours, theirs = socket.socketpair()
     # There the runner looks for its supervisor.
@@ -51,20 +58,33 @@ async def main(gates: int, intervals: int, home: Path) -> dict[str, Any]:
     if not began_all.done():
         raise RuntimeError(f"the runner ended with {len(supervisor.gates)} of {gates} gates")
     await asyncio.sleep(_SETTLING_SECONDS)
-    before = (server.probes, Counter(supervisor.said), time.process_time())
+    before = (server.probes + mortal.probes, Counter(supervisor.said), time.process_time())
     began = time.monotonic()
     looks, megabytes = await _watch(intervals * EVERY_SECONDS)
-    return {
+    seen = {
         "began": began,
         "seconds": time.monotonic() - began,
         "looks": looks,
         "megabytes": megabytes,
         "asked": [one for one in server.asked if one[0] >= began],
-        "probes": server.probes - before[0],
+        "probes": server.probes + mortal.probes - before[0],
         "said": dict(supervisor.said - before[1]),
         "processor_seconds": time.process_time() - before[2],
         "ended": len(supervisor.ended) + sum(task.done() for task in tasks),
     }
+    mortal.is_dead = True
+    return {**seen, "dying": len(dying), "deaths": await _deaths(supervisor, len(dying))}
+
+
+async def _deaths(supervisor: Supervisor, count: int) -> list[float]:
+    """Return after how many seconds each gate whose version is dead was over."""
+    died, before = time.monotonic(), set(supervisor.ended)
+    while time.monotonic() < died + _DEATH_SECONDS:
+        await asyncio.sleep(0.5)
+        over = supervisor.ended.keys() - before
+        if len(over) >= count:
+            break
+    return [supervisor.ended[number] - died for number in sorted(supervisor.ended.keys() - before)]
 
 
 async def _run() -> None:

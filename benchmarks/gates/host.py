@@ -21,24 +21,33 @@ _LENGTH_BYTES = 4
 class Server:
     """Answer queries as Prometheus does, the router's API as Traefik does, and health probes.
 
-    `asked` is when each query came, in monotonic seconds, with its text.
+    `asked` is when each query came, in monotonic seconds, with its text. While it `is_dead` probes
+    get an error.
     """
 
     def __init__(self, *, weight: int) -> None:
         self.asked: list[tuple[float, str]] = []
         self.probes = 0
+        self.is_dead = False
+        # Held here: a listening server that nobody holds may be collected.
+        self._listening: asyncio.Server | None = None
         self._live = json.dumps(
             {"status": "enabled", "weighted": {"services": [
                 {"name": "-stable", "weight": 100 - weight}, {"name": "-canary", "weight": weight},
             ]}}
         )  # fmt: skip
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection until it is closed."""
+    async def listen(self) -> str:
+        """Begin to answer and return the address."""
+        self._listening = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096)
+        return f"http://127.0.0.1:{self._listening.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 body = self._answer(head.split(b" ", 2)[1].decode()).encode()
-                lines = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+                status = "503 Service Unavailable" if self.is_dead else "200 OK"
+                lines = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n"
                 writer.write(lines.encode() + body)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -63,7 +72,8 @@ class Server:
 class Supervisor:
     """Hand triggers to the runner, answer for Airflow, and keep what the runner reports.
 
-    `gates` are the runs whose gate has saved something, `ended` the triggers that are over.
+    `gates` are the runs whose gate has saved something, `ended` the triggers that are over with the
+    monotonic seconds at which the runner said so.
 
     :param triggers: the workloads, as Airflow writes them for its runner.
     :param connections: id -> a connection's fields.
@@ -75,7 +85,7 @@ class Supervisor:
         self._triggers = triggers
         self._connections = connections
         self.said: Counter[str] = Counter()
-        self.ended: list[int] = []
+        self.ended: dict[int, float] = {}
         self.gates: set[str] = set()
         self._awaited = 0
         self._began = asyncio.Event()
@@ -102,7 +112,8 @@ class Supervisor:
         kind = message["type"]
         self.said[kind] += 1
         if kind == "TriggerStateChanges":
-            self.ended += message.get("finished") or ()
+            for number in message.get("finished") or ():
+                self.ended[number] = time.monotonic()
             given, self._triggers = self._triggers, []
             return {"type": "TriggerStateSync", "to_create": given, "to_cancel": []}
         if kind == "GetConnection":

@@ -77,6 +77,8 @@ def report_of(seen: Mapping[str, Any], gates: int, intervals: int) -> PartReport
         Figure(group=group, name="resident memory of the process", unit="MB",
                values=tuple(seen["megabytes"]),
                wanted=Wanted(at_most=_MOST_MEGABYTES, of=Of.HIGHEST)),
+        Figure(group=group, name="a version is dead until its gate has put traffic back and ended",
+               unit="s", values=tuple(seen["deaths"]), expected=seen["dying"]),
         Figure(group=group, name="processor time a second", unit="s",
                values=(seen["processor_seconds"] / seen["seconds"],)),
     )  # fmt: skip

@@ -40,15 +40,18 @@ def connections(base: str, home: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-async def workload(number: int, base: str, home: Path, fernet: Fernet) -> dict[str, Any]:
+async def workload(
+    number: int, base: str, canary: str, home: Path, fernet: Fernet
+) -> dict[str, Any]:
     """Open a release and return its gate as Airflow would start it.
 
-    :param base: the address of everything that gates talk to.
+    :param base: the address of everything else that gates talk to.
+    :param canary: the address of its new version.
     :param home: the directory of the router's files.
     """
     spec, now = _spec(number), time.time()
     token = Token(epoch=spec.name, owner=spec.name, digest=spec.digest())
-    arms = [Arm(version=version, target=base) for version in ("v1", "v2")]
+    arms = [Arm(version="v1", target=base), Arm(version="v2", target=canary)]
     split = TrafficSplit(
         service=spec.name, stable=arms[0], canary=arms[1], weight=WEIGHT,
         state=ReleaseState.OPEN, token=token,

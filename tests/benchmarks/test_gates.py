@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,6 +22,7 @@ def seen(**fields: Any) -> dict[str, Any]:
         "began": 1000.0, "seconds": 2 * EVERY_SECONDS, "looks": [0.001] * 99 + [0.4],
         "megabytes": [200.0], "asked": [[1000.0 + at, f"q{at}"] for at in (1.0, 2.0, 16.0)],
         "probes": 60, "said": {}, "processor_seconds": 6.0, "ended": 0,
+        "dying": 3, "deaths": [4.0, 9.0, 11.0],
     }  # fmt: skip
     return {**usual, **fields}
 
@@ -50,6 +52,12 @@ def test_a_gate_that_ended_and_a_question_that_nobody_asked_are_faults() -> None
     assert report_of(seen(ended=2), 1000, 2).faults == (
         "2 gates have ended", "3 different questions were asked, not 50",
     )  # fmt: skip
+
+
+def test_a_death_that_no_gate_noticed_is_missing_from_the_figure() -> None:
+    name = "a version is dead until its gate has put traffic back and ended"
+    assert figures(seen())[name].values == (4.0, 9.0, 11.0)
+    assert figures(seen(deaths=[4.0]))[name].expected == 3
 
 
 def test_without_a_look_no_promise_is_kept() -> None:
@@ -87,31 +95,34 @@ def test_the_supervisor_hands_triggers_out_once_and_answers_for_airflow() -> Non
     assert bodies[0] == {"type": "StartTriggerer"}
     assert [bodies[1]["to_create"], bodies[2]["to_create"]] == [[{"id": 1}], []]
     assert bodies[3] == {"type": "ConnectionResult", **connection}
-    assert (supervisor.ended, supervisor.gates) == ([7], {"r"})
+    assert (list(supervisor.ended), supervisor.gates) == ([7], {"r"})
 
 
 def test_the_server_counts_queries_and_answers_as_prometheus_and_traefik_do() -> None:
     server = Server(weight=10)
 
     async def test() -> list[bytes]:
-        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        address = urlsplit(await server.listen())
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
         answers = []
         for url in ("/api/v1/query?query=up&time=5", "/api/http/services/app@file", "/"):
             writer.write(f"GET {url} HTTP/1.1\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             answers.append(await reader.readexactly(int(head.rsplit(b": ", 1)[1])))
+        server.is_dead = True
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        answers.append(await reader.readuntil(b"\r\n\r\n"))
         writer.close()
-        listening.close()
         return answers
 
-    query, live, well = asyncio.run(test())
+    query, live, well, dead = asyncio.run(test())
+    assert b" 503 " in dead
     assert json.loads(query)["data"]["result"][0]["value"] == [5.0, "1"]
     weights = {one["name"]: one["weight"] for one in json.loads(live)["weighted"]["services"]}
     assert weights == {"app-stable": 90, "app-canary": 10}
     assert well == b"well"
     assert [text for _, text in server.asked] == ["up"]
-    assert server.probes == 1
+    assert server.probes == 2
 
 
 def test_a_clock_of_processor_time_skips_what_is_waited_for_and_nothing_else() -> None:
