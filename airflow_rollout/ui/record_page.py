@@ -36,7 +36,10 @@ def render(records: Sequence[ReleaseRecord]) -> str:
     first = records[0]
     title = f"{first.dag_id}: {first.version or 'release'} {_label(first)}"
     # Relative: Airflow may stand behind a prefix.
-    tab = f"../../../dags/{quote(first.dag_id, safe='')}/runs/{quote(first.run_id, safe='')}"
+    dag_id, run_id = (
+        quote(name, safe="", errors="replace") for name in (first.dag_id, first.run_id)
+    )
+    tab = f"../../../dags/{dag_id}/runs/{run_id}"
     parts = "".join(_part(record) for record in records)
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"

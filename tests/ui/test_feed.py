@@ -166,6 +166,21 @@ def test_hostile_values_stay_values(world: World) -> None:
     assert answer.json()["rollouts"][0]["reason"] == HOSTILE
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_is_told_as_none(world: World, value: float) -> None:
+    part = {**series_piece("r1"), "rows": [[0.0, value, 0.01, value, None]]}
+    world.tables.piece("shop", "r1", "step_01.gate", "series_5_0", part)
+    (told,) = world.run()["series"]
+    assert told["rows"] == [[0.0, None, 0.01, None, None]]
+
+
+def test_half_a_character_is_told_as_a_mark(world: World) -> None:
+    world.tables.run("shop", "r4", conf={"version": "v\ud800"})
+    answer = ask(world.app, "/feed/run/shop/r4")
+    assert answer.status_code == 200
+    assert answer.json()["run"]["version"] == "v?"
+
+
 def test_only_reads_reach_the_database(world: World) -> None:
     said: list[str] = []
     event.listen(

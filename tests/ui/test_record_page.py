@@ -81,6 +81,21 @@ def test_no_text_becomes_markup(text: str) -> None:
     assert page.attributes <= {"lang", "charset", "name", "content", "class", "href"}
 
 
+@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\u200b", "\0", "\x07", "\ud800"])
+def test_what_would_not_be_seen_is_shown_as_a_mark(hidden: str) -> None:
+    html = render_one(record(f"v2{hidden}1v"))
+    html.encode()
+    assert hidden not in html
+    assert "v2\N{REPLACEMENT CHARACTER}1v" in html
+
+
+@pytest.mark.parametrize("at", [1e308, -1e308, 1e18])
+def test_a_time_that_is_none_leaves_a_page(at: float) -> None:
+    html = render_one(record(timeline=[Event(at=at, task="t", text="something")]))
+    assert "unknown" in html
+    assert "something" in html
+
+
 @pytest.mark.parametrize("outcome", [*Outcome, None])
 def test_each_outcome_has_its_words_and_its_style(outcome: Outcome | None) -> None:
     html = render_one(record(outcome=outcome))
