@@ -144,3 +144,22 @@ def test_the_versions_that_are_probed_are_the_releases() -> None:
     gate.world.workload.probe = remember  # type: ignore[method-assign,assignment]
     gate.run()
     assert set(probed) == {CANARY, STABLE}
+
+
+def test_a_gate_keeps_what_each_metric_was_last_read_from() -> None:
+    gate = Gate(at_ten_percent())
+    piece = gate.run()
+    (answer,) = piece.answers
+    assert answer.metric == gate.spec.judge.metrics[0].name
+    assert answer.end == gate.world.provider.reads[-1].end
+    assert answer.text.startswith("counts of ")
+    held = [saved for saved in gate.notebook.pieces if not saved.judgement.ends]
+    assert all(saved.answers for saved in held)
+    assert gate.notebook.pieces[-1].answers == piece.answers
+
+
+def test_what_came_in_while_the_end_was_saved_is_no_part_of_the_verdict() -> None:
+    gate = Gate(at_ten_percent(), notebook=MemoryNotebook(hangs=True))
+    piece = gate.run()
+    assert gate.ended_after > 20.0, "it was held up"
+    assert piece.answers[0].end <= piece.judgement.at
