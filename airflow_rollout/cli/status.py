@@ -16,6 +16,7 @@ from airflow_rollout.cli.airflow_options import UsageError, add_airflow_options,
 from airflow_rollout.cli.record_view import record_view
 from airflow_rollout.cli.router_access import add_router_options, load_for_router, with_router
 from airflow_rollout.cli.watch import read_records
+from airflow_rollout.errors import TransientAdapterError
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.watched import who_watches
 from airflow_rollout.release import describe
@@ -89,7 +90,10 @@ async def show_at_router(systems: Systems, form: str) -> int:
     if split is None:
         print("the router has no record of this service", file=sys.stderr)
         return _NOTHING
-    live = await systems.live_weight()
+    try:
+        live = await systems.live_weight()
+    except TransientAdapterError:
+        live = None
     watch = await who_watches(systems, split)
     ended = _UNWATCHED if watch.is_lost else _SHOWN
     if form == "json":

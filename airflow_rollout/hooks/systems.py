@@ -191,8 +191,11 @@ class Systems:
         """Remove what `deploy` made, once its traffic has gone.
 
         :param released: whether the canary has become stable.
+        :raises TransientAdapterError: the data plane may still send to it.
         """
         if isinstance(self.router, Shaped):
+            if live := await self.live_weight():
+                raise TransientAdapterError(f"{live} % is on it still", system="router")
             await self.router.detach(self.router_send)
             await asyncio.sleep(_DRAIN_SECONDS)
         await self.workload.remove(canary, self.workload_send, released=released)

@@ -8,8 +8,9 @@ and fields stay as they are.
 * The backendRef of the canary is added at weight 0 when the canary has been made, and taken out
   when the release has ended and the canary goes: a route that names a Service which is not there
   is a broken one, and a backend that comes or goes while it is judged may start its series anew.
-* The weights in the spec are the truth, and the record only says who may change them. A status
-  proves nothing about traffic: `live` says None while the controller has not seen the last change.
+* The weights in the spec are the truth, and the record only says who may change them. A status that
+  is current proves nothing about traffic, but one that is not proves that it has not moved: nothing
+  passes and no canary is removed meanwhile.
 * A copy of the record lies in a Lease beside the route. It is read when the annotation or the
   route is gone, so that a gate and the way back still know whose traffic that was.
 """
@@ -126,6 +127,9 @@ class GatewayApiRouter:
     async def live(self, send: Send) -> int | None:
         """Return the canary's share once the route's controllers have seen the last change.
 
+        None where a controller does not say what it has seen.
+
+        :raises TransientAdapterError: a controller has not seen the last change yet.
         :raises PermanentAdapterError: traffic is on the canary and a controller refuses the route
             or finds no such Service: the canary's share gets errors.
         """
@@ -133,6 +137,11 @@ class GatewayApiRouter:
         rule = find_rule(route, self._service, self._canary) if route else None
         weight = rule.share if rule else 0
         for parent in parents(route):
+            if parent["is_behind"]:
+                raise TransientAdapterError(
+                    f"{parent['name']} has not seen the last change of {self._kind} {self._name}",
+                    system=SYSTEM,
+                )
             for kind in ("Accepted", "ResolvedRefs"):
                 one = condition(parent, kind)
                 if not parent["is_current"]:

@@ -122,9 +122,10 @@ def _is(ref: dict[str, Any], names: tuple[str, ...]) -> bool:
 
 
 def parents(route: RawObject | None) -> list[dict[str, Any]]:
-    """Return what each parent says of the route: its `name`, `conditions` and `is_current`.
+    """Return what each parent says of the route: its `name` and `conditions`.
 
-    `is_current` is whether its controller has seen the last change of the spec.
+    `is_current` and `is_behind` say whether its controller has seen the last change of the spec,
+    or has not; one that counts no generations says neither.
     """
     if route is None:
         return []
@@ -133,13 +134,14 @@ def parents(route: RawObject | None) -> list[dict[str, Any]]:
     for parent in (route.get("status") or {}).get("parents") or []:
         conditions = parent.get("conditions") or []
         ref = parent.get("parentRef") or {}
-        seen = min((one.get("observedGeneration", 0) for one in conditions), default=0)
+        seen = [one["observedGeneration"] for one in conditions if "observedGeneration" in one]
         found.append(
             {
                 "name": f"{ref.get('kind', 'Gateway')} {ref.get('name')}",
                 "ref": ref,
                 "conditions": conditions,
-                "is_current": seen >= generation,
+                "is_current": bool(seen) and min(seen) >= generation,
+                "is_behind": bool(seen) and min(seen) < generation,
             }
         )
     return found

@@ -82,7 +82,11 @@ class TrafficWatch:
         """
         try:
             found = await self._systems.read_split()
-            live = await self._systems.live_weight()
+            fault = is_expected(
+                found, token=self._attempt.token, canary=self._attempt.canary, weight=self._weight
+            )
+            # A data plane that lags behind somebody's edit does not hide the edit.
+            live = self._weight if fault else await self._systems.live_weight()
         except PermanentAdapterError as error:
             self._unreadable += 1
             if self._unreadable >= _UNREADABLE_LIMIT:
@@ -91,9 +95,6 @@ class TrafficWatch:
         except AdapterError as error:
             raise Unconfirmed(str(error)) from error
         self._unreadable = 0
-        fault = is_expected(
-            found, token=self._attempt.token, canary=self._attempt.canary, weight=self._weight
-        )
         if fault or live == self._weight:
             return fault
         if live is None:

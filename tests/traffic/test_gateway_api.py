@@ -224,7 +224,8 @@ def test_live_waits_for_the_controller_and_names_what_it_refuses(
 ) -> None:
     opened(api, router)
     raised(api, router, 10, 0)
-    assert run(router.live(api.send)) is None
+    with pytest.raises(TransientAdapterError, match="Gateway web has not seen the last change"):
+        run(router.live(api.send))
     generation = api.objects[ROUTE]["metadata"]["generation"]
     api.objects[ROUTE]["status"] = status(generation)
     assert run(router.live(api.send)) == 10
@@ -235,6 +236,17 @@ def test_live_waits_for_the_controller_and_names_what_it_refuses(
     generation = api.objects[ROUTE]["metadata"]["generation"]
     api.objects[ROUTE]["status"] = status(generation, ResolvedRefs="BackendNotFound")
     assert run(router.live(api.send)) == 0
+
+
+def test_a_controller_that_counts_no_generations_says_nothing_of_traffic(
+    api: KubeApi, router: GatewayApiRouter
+) -> None:
+    opened(api, router)
+    found = status()
+    for one in found["parents"][0]["conditions"]:
+        del one["observedGeneration"]
+    api.objects[ROUTE]["status"] = found
+    assert run(router.live(api.send)) is None
 
 
 def test_the_lease_is_read_back_and_keeps_the_copy_of_the_record(

@@ -117,3 +117,10 @@ def test_a_stop_that_is_repeated_writes_once() -> None:
     at(2.0, looking.stop("FAIL errors"))
     assert is_safe(world)
     assert len(world.router.written) == 1
+
+
+def test_a_hand_edit_is_seen_while_the_data_plane_lags_behind_it() -> None:
+    world = at_ten_percent()
+    world.router.live_fault = AWAY
+    world.router.change(weight=90)
+    assert "the weight is 90 %, this step put it at 10 %" in at(1.0, watch(world).look())
