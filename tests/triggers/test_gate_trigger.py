@@ -53,6 +53,7 @@ def test_a_good_step_ends_the_task_with_success_and_leaves_its_pieces(side: Airf
     piece = left(side)
     assert side.said("step_01.gate") == [piece.judgement.reason]
     assert piece.judgement.reason.startswith("PASS")
+    assert [answer.text[:9] for answer in piece.answers] == ["counts of"]
     keys = {key for _, task, key in side.xcoms.values if task == "step_01.gate"}
     seen = {key for key in keys if key.startswith("series_")}
     assert len(seen) == 1
