@@ -11,20 +11,30 @@ from typing import Any
 
 RawObject = dict[str, Any]
 
+# fmt: off
 _GROUPS = {
     "Deployment": ("apps/v1", "deployments"),
     "Gateway": ("gateway.networking.k8s.io/v1", "gateways"),
     "GatewayClass": ("gateway.networking.k8s.io/v1", "gatewayclasses"),
+    "GRPCRoute": ("gateway.networking.k8s.io/v1", "grpcroutes"),
+    "HorizontalPodAutoscaler": ("autoscaling/v2", "horizontalpodautoscalers"),
     "HTTPRoute": ("gateway.networking.k8s.io/v1", "httproutes"),
     "Namespace": ("v1", "namespaces"),
     "Node": ("v1", "nodes"),
     "ResourceQuota": ("v1", "resourcequotas"),
     "Service": ("v1", "services"),
+    "ValidatingAdmissionPolicy": (
+        "admissionregistration.k8s.io/v1", "validatingadmissionpolicies",
+    ),
+    "ValidatingAdmissionPolicyBinding": (
+        "admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings",
+    ),
     "ClusterRole": ("rbac.authorization.k8s.io/v1", "clusterroles"),
     "ClusterRoleBinding": ("rbac.authorization.k8s.io/v1", "clusterrolebindings"),
     "Role": ("rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
 }
+# fmt: on
 
 
 class Admin:

@@ -15,7 +15,8 @@ import pytest
 # The Prometheus of these tests is that of the tests of its adapter.
 sys.path.append(str(Path(__file__).parents[1] / "real"))
 
-from kube_lab import KubeLab, Shop
+from kube_lab import KubeLab, Shop, node_binaries
+from real_servers import Prometheus, running
 
 # Tests of one run have namespaces of their own.
 _numbers = itertools.count(1)
@@ -32,7 +33,13 @@ def kubernetes(need_binary: Callable[[str], Path]) -> Iterator[KubeLab]:
         pytest.skip("the plugins for the network of containers are not installed (/usr/lib/cni)")
     for name in _PROGRAMS:
         need_binary(name)
-    with KubeLab(_binaries()) as lab:
+    try:
+        binaries = node_binaries()
+    except subprocess.CalledProcessError:
+        if shutil.which("go") is None:
+            pytest.skip("go is not installed: the node's programs cannot be built")
+        raise
+    with KubeLab(binaries) as lab:
         yield lab
 
 
@@ -43,13 +50,18 @@ def shop(kubernetes: KubeLab, request: pytest.FixtureRequest) -> Iterator[Shop]:
     # Parameters of a test share its name, not its namespace.
     name = f"{words[:40].strip('-')}-{next(_numbers)}"
     yield kubernetes.namespace(name)
-    kubernetes.admin.delete("Namespace", name)
+    if kubernetes.admin.get("Namespace", name) is not None:
+        kubernetes.admin.delete("Namespace", name)
 
 
-def _binaries() -> Path:
-    build = Path(__file__).with_name("node") / "build"
-    done = subprocess.run([build], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode and shutil.which("go") is None:
-        pytest.skip("go is not installed: the node's programs cannot be built")
-    assert done.returncode == 0, "the node's programs could not be built"
-    return Path(done.stdout.strip().splitlines()[-1])
+@pytest.fixture(scope="session")
+def prometheus(
+    kubernetes: KubeLab,
+    need_binary: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Prometheus]:
+    """Return a Prometheus that scrapes the gateway."""
+    home = tmp_path_factory.mktemp("prometheus")
+    binary = str(need_binary("prometheus"))
+    with running(Prometheus(home, binary, kubernetes.gateway.metrics_address)) as server:
+        yield server

@@ -51,6 +51,8 @@ class ControlPlane(Part):
             f"--root-ca-file={self.ca}",
             # It would make a directory of the machine's otherwise.
             f"--flex-volume-plugin-dir={self._home}/plugins",
+            # An autoscaler is seen to act within a short gate.
+            "--horizontal-pod-autoscaler-sync-period=1s",
         )  # fmt: skip
         self._start("kube-scheduler", *common)
         wait_until(
@@ -69,6 +71,9 @@ class ControlPlane(Part):
             timeout_seconds=_READY_SECONDS,
             children=children,
         )
+
+    def kill_api_server(self) -> None:
+        self._processes.end("kube-apiserver", grace_seconds=0.0)
 
     def close(self) -> None:
         for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):

@@ -11,9 +11,16 @@ from images import image
 from kube_lab import Shop, connection
 
 from airflow_rollout.analysis.readings import Probe
-from airflow_rollout.errors import PermanentAdapterError
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.connection import static_connections
-from airflow_rollout.hooks.moves import Move, make_stable, open_release, raise_weight, stay
+from airflow_rollout.hooks.moves import (
+    Move,
+    make_stable,
+    open_release,
+    persist,
+    raise_weight,
+    stay,
+)
 from airflow_rollout.hooks.systems import Systems, open_router
 from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.release import Arm, Token, TrafficSplit
@@ -21,7 +28,7 @@ from airflow_rollout.spec.loader import parse_spec
 
 T = TypeVar("T")
 
-_SPEC = """
+SPEC = """
 apiVersion: airflow-rollout/v1
 kind: Rollout
 metadata: {{name: checkout, namespace: {namespace}}}
@@ -41,7 +48,7 @@ class Driver:
     def __init__(self, shop: Shop, version: str, *, text: str = "") -> None:
         self.shop = shop
         self.canary = Arm(version=version, target=image(version))
-        self.spec = parse_spec(text or _SPEC.format(namespace=shop.name), file=None)
+        self.spec = parse_spec(text or SPEC.format(namespace=shop.name), file=None)
         self.token = Token(epoch="e1", owner="dag/run", digest=self.spec.digest())
         self._connect = static_connections({"cluster": connection(shop.lab)})
 
@@ -104,11 +111,16 @@ class Driver:
 
         async def work(systems: Systems) -> None:
             for _ in range(240):
-                if not await systems.promote(self.canary):
-                    break
+                try:
+                    if not await systems.promote(self.canary):
+                        break
+                except TransientAdapterError as error:
+                    print(error)
                 await asyncio.sleep(0.25)
             await make_stable(systems, token=self.token, canary=self.canary)
-            await systems.remove(self.canary, released=True)
+            await persist(
+                lambda: systems.remove(self.canary, released=True), seconds=60.0, on_error=print
+            )
 
         self.do(work)
 
@@ -127,7 +139,7 @@ class Driver:
     def stable_takes_over(self) -> bool:
         try:
             return not self.do(lambda systems: systems.promote(self.canary))
-        except PermanentAdapterError:
+        except (PermanentAdapterError, TransientAdapterError):
             return False
 
     def go_back(self, *, stuck_stays: bool = False) -> Move:

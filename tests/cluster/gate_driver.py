@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from driver import Driver
@@ -10,9 +11,12 @@ from kube_lab import Shop
 from real_servers import Prometheus
 from rollout import Load, connections, document
 
+from airflow_rollout.demo.answers import Answer, exposure
 from airflow_rollout.demo.part import Part
 from airflow_rollout.hooks.connection import static_connections
-from airflow_rollout.hooks.systems import open_systems
+from airflow_rollout.hooks.moves import Move, abort, persist
+from airflow_rollout.hooks.systems import Systems, open_systems
+from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.plan import find_step
 from airflow_rollout.record import Attempt, Checkpoint, GatePiece, StepStart
 from airflow_rollout.seen import SeriesPiece
@@ -49,6 +53,7 @@ class GateDriver(Part):
         self.driver = Driver(shop, version, text=document(shop.name))
         self._connect = static_connections(connections(shop.lab, prometheus))
         self._load = Load(shop)
+        self.answers: list[Answer] = []
 
     def come_up(self) -> None:
         """Send load and start the version; returns when it is ready."""
@@ -59,7 +64,26 @@ class GateDriver(Part):
 
     def close(self) -> None:
         """End the load."""
-        self._load.stop()
+        self.answers = self._load.stop()
+
+    def last_canary(self) -> float:
+        """Return when the last request was sent that reached the canary; after the load's end."""
+        last = exposure(self.answers, canary=self.driver.canary.version).last_canary
+        assert last is not None, "the canary was never asked"
+        return last
+
+    def roll_back(self) -> float:
+        """Do what the task `rollback` does; return when weight 0 was written."""
+        written: list[float] = []
+        owner = self.driver.token.owner
+
+        async def once(systems: Systems) -> Move:
+            await abort(systems, epoch="", owner=owner, reason="")
+            written.append(time.time())
+            return await go_back(systems, owner=owner, reason="", stuck_stays=True)
+
+        self.driver.do(lambda systems: persist(lambda: once(systems), seconds=60.0, on_error=print))
+        return written[0]
 
     def judged(self, *, meanwhile: Callable[[Driver], None] | None = None) -> GatePiece:
         """Raise to the first step and return the gate's last word.

@@ -90,6 +90,9 @@ class Gateway(Part):
             children=[child],
         )
 
+    def kill(self) -> None:
+        self._processes.end("gateway", grace_seconds=0.0)
+
     def close(self) -> None:
         self._processes.end("gateway")
 

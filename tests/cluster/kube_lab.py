@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import fcntl
 import json
+import subprocess
 import tempfile
 import time
 import urllib.error
@@ -26,6 +27,13 @@ from airflow_rollout.demo.processes import Processes
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 EXAMPLE = Path(__file__).parents[2] / "examples/kubernetes"
+
+
+def node_binaries() -> Path:
+    """Build the node's programs if need be, and return where they are."""
+    build = Path(__file__).with_name("node") / "build"
+    done = subprocess.run([build], stdout=subprocess.PIPE, text=True, check=True)
+    return Path(done.stdout.strip().splitlines()[-1])
 
 
 class KubeLab(Part):
@@ -80,12 +88,16 @@ class KubeLab(Part):
     def namespace(self, name: str, *, replicas: int = 2) -> Shop:
         """Make a namespace with the example's service, route and Role; wait until it serves."""
         self.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        self._apply_example("role.yaml", name, kinds=("Role", "RoleBinding"))
+        self.give_role(name)
         self._apply_example("service.yaml", name, replicas=replicas)
         self._apply_example("route.yaml", name, kinds=("HTTPRoute",))
         shop = Shop(self, name)
         shop.until(lambda: shop.answer() == "v1", "the stable version serves")
         return shop
+
+    def give_role(self, namespace: str) -> None:
+        """Let whoever releases do so in a namespace, by the example's Role."""
+        self._apply_example("role.yaml", namespace, kinds=("Role", "RoleBinding"))
 
     def _apply_example(
         self, file: str, namespace: str = "", *, kinds: tuple[str, ...] = (), replicas: int = 2
@@ -132,9 +144,20 @@ class Shop:
     def host(self) -> str:
         return f"{self.name}.test"
 
-    def weights(self) -> dict[str, int]:
+    def is_accepted(self, kind: str) -> bool:
+        """Say whether the gateway has taken a route as it stands now."""
+        found = self.get(kind)
+        parents = ((found or {}).get("status") or {}).get("parents") or [{}]
+        generation = (found or {"metadata": {}})["metadata"].get("generation")
+        conditions = parents[0].get("conditions") or []
+        return bool(conditions) and all(
+            one["status"] == "True" and one["observedGeneration"] == generation
+            for one in conditions
+        )
+
+    def weights(self, kind: str = "HTTPRoute") -> dict[str, int]:
         """Return weight by backend, as the route says it."""
-        found = self.get("HTTPRoute")
+        found = self.get(kind)
         if found is None:
             return {}
         refs = found["spec"]["rules"][0].get("backendRefs") or []
@@ -145,10 +168,25 @@ class Shop:
         assert found is not None
         return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
 
+    def may_make_pod(self, image_name: str) -> bool:
+        """Say whether the API would take a pod of this image."""
+        container = {"name": "asked", "image": image_name}
+        body = {"metadata": {"name": "asked"}, "spec": {"containers": [container]}}
+        path = f"/api/v1/namespaces/{self.name}/pods?dryRun=All"
+        try:
+            self.admin.ask("POST", path, json.dumps(body).encode())
+        except urllib.error.HTTPError:
+            return False
+        return True
+
     def made(self) -> list[str]:
         """Return what a release has made and not removed."""
         kinds = ("Deployment", "Service")
         return [kind for kind in kinds if self.get(kind, "checkout-canary") is not None]
+
+    def gets_back(self, *, seconds: float = 5.0) -> None:
+        """Wait until the gateway has followed the route: all requests go to v1."""
+        self.until(lambda: self.answers(30) == {"v1": 30}, "all requests on stable", seconds)
 
     def until(self, true: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
         """Wait until something is true; return how many seconds it took."""
@@ -164,7 +202,7 @@ def _placed(found: RawObject, namespace: str, replicas: int) -> RawObject:
     """Return an object of the example as it stands on this node, for this user."""
     found = copy.deepcopy(found)
     if found["kind"] == "Deployment":
-        found["spec"].update(replicas=replicas, progressDeadlineSeconds=30)
+        found["spec"].update(replicas=replicas, progressDeadlineSeconds=15)
         spec = found["spec"]["template"]["spec"]
         spec["terminationGracePeriodSeconds"] = 5
         spec["containers"][0].update(image=image("v1"), imagePullPolicy="IfNotPresent")

@@ -79,8 +79,12 @@ class Node(Part):
             self._is_ready, what="ready node", timeout_seconds=_READY_SECONDS, children=[child]
         )
 
-    def close(self) -> None:
+    def kill(self) -> None:
+        """End kubelet, containerd and all containers, as a machine that loses its power."""
         self._processes.end("node", grace_seconds=0.0)
+
+    def close(self) -> None:
+        self.kill()
         self._sweep()
 
     def _is_ready(self) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from kube_lab import KubeLab, Shop, connection
-from real_servers import Prometheus
 
 from airflow_rollout.demo.answers import Answer, read_answers
+
+if TYPE_CHECKING:
+    from real_servers import Prometheus
 
 
 def document(namespace: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from images import image
 from kube_lab import KubeLab
-from real_servers import Prometheus, running
+from real_servers import Prometheus
 from releases import Released, Releases, write_dag
 from rollout import connections
 
@@ -64,20 +63,12 @@ SCENES: dict[str, Callable[[Releases], Played]] = {
 
 @pytest.fixture(scope="module")
 def airflow(
-    kubernetes: KubeLab,
-    need_binary: Callable[[str], Path],
-    tmp_path_factory: pytest.TempPathFactory,
+    kubernetes: KubeLab, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AirflowLab]:
     dags = tmp_path_factory.mktemp("dags")
     for name in SCENES:
         write_dag(dags, name)
-    home = tmp_path_factory.mktemp("prometheus")
-    target = kubernetes.gateway.metrics_address
-    prometheus = Prometheus(home, str(need_binary("prometheus")), target)
-    with (
-        running(prometheus),
-        AirflowLab(dags, connections=connections(kubernetes, prometheus)) as airflow,
-    ):
+    with AirflowLab(dags, connections=connections(kubernetes, prometheus)) as airflow:
         for name in SCENES:
             airflow.wait_for_dag(name)
         yield airflow

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from driver import Driver
+from driver import SPEC, Driver
+from gateway_part import GATEWAY
 from images import image
 from kube_lab import Shop
 
@@ -53,6 +54,7 @@ def test_a_rollback_takes_the_traffic_and_removes_the_canary(shop: Shop) -> None
     [
         ("absent", "ImagePullBackOff"),
         ("crash", "panic: cannot read the price list"),
+        ("neverready", "has timed out progressing"),
     ],
 )
 def test_a_version_that_never_starts_is_given_up_with_its_reason(
@@ -102,6 +104,43 @@ def test_a_quota_that_is_used_up_ends_the_wait(shop: Shop) -> None:
     probe = release.ready()
     assert probe.fatal
     assert "exceeded quota: small" in probe.detail
+    release.go_back()
+    assert shop.made() == []
+
+
+def refuse(shop: Shop, refused: str) -> None:
+    """Let nobody make pods of an image in the shop's namespace."""
+    api = "admissionregistration.k8s.io/v1"
+    rule = {
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
+    }  # fmt: skip
+    check = {
+        "expression": f"object.spec.containers.all(one, one.image != '{refused}')",
+        "message": "the image is not signed",
+    }
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [check]}
+    meta = {"name": shop.name}
+    kind = "ValidatingAdmissionPolicy"
+    shop.admin.apply({"apiVersion": api, "kind": kind, "metadata": meta, "spec": spec})
+    place = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": shop.name}}}
+    bound = {"policyName": shop.name, "validationActions": ["Deny"], "matchResources": place}
+    body = {"apiVersion": api, "kind": f"{kind}Binding", "metadata": meta, "spec": bound}
+    shop.admin.apply(body)
+    # The API server knows of a policy a moment later.
+    others = image("v1")
+    shop.until(
+        lambda: shop.may_make_pod(others) and not shop.may_make_pod(refused),
+        "the policy is in force",
+    )
+
+
+def test_pods_that_an_admission_policy_refuses_end_the_wait(shop: Shop) -> None:
+    refuse(shop, image("v2"))
+    release = Driver(shop, "v2")
+    release.start()
+    probe = release.ready()
+    assert probe.fatal
+    assert "the image is not signed" in probe.detail
     release.go_back()
     assert shop.made() == []
 
@@ -181,6 +220,35 @@ def test_a_person_takes_a_stuck_promotion_back(shop: Shop) -> None:
     release.go_back()
     assert shop.stable_image() == image("v1")
     shop.until(lambda: shop.answers(20) == {"v1": 20}, "all traffic on stable")
+    assert shop.made() == []
+
+
+def test_a_grpc_route_carries_a_release(shop: Shop) -> None:
+    route = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GRPCRoute",
+        "metadata": {"name": "checkout"},
+        "spec": {
+            "parentRefs": [GATEWAY],
+            "hostnames": [f"grpc.{shop.host}"],
+            "rules": [{"backendRefs": [{"name": "checkout", "port": 80}]}],
+        },
+    }
+    shop.admin.apply(route, shop.name)
+    shop.until(lambda: shop.is_accepted("GRPCRoute"), "the gateway has accepted the route")
+    text = SPEC.format(namespace=shop.name).replace(
+        "service: checkout", "service: checkout, kind: GRPCRoute"
+    )
+    text = text.replace("{name: http_500_rate, max: 1%}", "{name: p99_latency, max: 1s}")
+    release = Driver(shop, "v2", text=text)
+    assert release.preflight() == []
+    release.start()
+    assert release.ready().ok
+    release.raise_to(10, 0)
+    assert shop.weights("GRPCRoute") == {"checkout": 90, "checkout-canary": 10}
+    shop.until(lambda: shop.is_accepted("GRPCRoute"), "the gateway has accepted the weights")
+    release.go_back()
+    assert shop.weights("GRPCRoute") == {"checkout": 1}
     assert shop.made() == []
 
 
