@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_rollout.analysis.readings import (
     CounterSeries,
@@ -24,6 +24,9 @@ __all__ = ["Measurement", "listening", "shown"]
 # A remote judge is asked many times for one answer; the last ones say what came of it.
 _EXCHANGES = 3
 
+# A remote judge is sent its whole configuration; a gate saves its answers every few seconds.
+_LONGEST_ASKED = 2000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
@@ -41,7 +44,10 @@ class Measurement:
             start=self.window.start,
             end=self.window.end,
             text=_words(self.reading),
-            exchanges=self.exchanges[-_EXCHANGES:],
+            exchanges=tuple(
+                replace(one, asked=one.asked[:_LONGEST_ASKED])
+                for one in self.exchanges[-_EXCHANGES:]
+            ),
         )
 
 

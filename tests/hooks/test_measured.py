@@ -116,6 +116,13 @@ def test_a_piece_of_an_answer_is_short_however_long_the_answer_is() -> None:
     assert len(answer.exchanges[0].excerpt) < 400
 
 
+def test_of_a_very_long_question_only_the_beginning_is_saved() -> None:
+    long = Metric(name="queue", question=Question.VALUE, query=f"sum({'a' * 9000})", compare=False)
+    found = measured(long, answering(vector("1")))
+    assert "a" * 9000 in found.exchanges[0].asked, "a check before the release shows all of it"
+    assert len(found.answer().exchanges[0].asked) == 2000
+
+
 def test_headers_which_may_hold_a_secret_are_not_kept() -> None:
     asked: list[HttpRequest] = []
 
