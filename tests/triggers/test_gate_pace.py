@@ -237,6 +237,16 @@ def test_silence_that_the_asker_made_itself_stops_no_release(
     assert any("a probe does not count" in line for line in gate.notebook.lines)
 
 
+def test_a_crowd_whose_process_is_behind_probes_more_rarely() -> None:
+    spec = make_spec(interval_seconds=300.0)
+    in_time, behind = Gate(at_ten_percent(), spec=spec), Gate(at_ten_percent(), spec=spec)
+    behind.world.workload = BusyAsker(probe_fault="no answer in time")
+    for gate in (in_time, behind):
+        with crowd_of(999):
+            assert gate.run().judgement.verdict is Verdict.PASS
+    assert behind.world.workload.probes < in_time.world.workload.probes / 2
+
+
 def test_silence_stops_a_release_as_soon_as_the_asker_is_in_time_again() -> None:
     gate = Gate(at_ten_percent(), spec=make_spec(interval_seconds=60.0))
     workload = BusyAsker(probe_fault="no answer in time")
