@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlinedMetric:
-    """What is asked, and within which limits it is good (in the unit in which it is shown).
+    """What is asked, and within which limits it is good, in `unit`, empty where that is unknown.
 
     `asked` are the requests as they went to the metric system, without credentials.
     """
@@ -63,6 +63,7 @@ class OutlinedMetric:
     maximum: float | None = None
     compared: bool = True
     observed_only: bool = False
+    unit: str = ""
     asked: tuple[str, ...] = ()
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "quantile_of",
     "share_limit",
     "unanswered",
+    "unit_of",
 ]
 
 _DEFAULT_QUANTILE = 0.99
@@ -272,9 +273,9 @@ def _look_at_value(track: Track, params: JudgeParams, oldest: float) -> CheckRes
             text = f"{plural(missing, 'more canary request')} needed"
             return _none(track, Verdict.INCONCLUSIVE, text)
     if params.semantics is Semantics.ARGO:
-        return _as_argo(metric, value.canary, _unit(metric, params), "", value.stable)
+        return _as_argo(metric, value.canary, unit_of(metric, params), "", value.stable)
     return _against(
-        metric, _checked(metric, params, value.canary), _unit(metric, params), "",
+        metric, _checked(metric, params, value.canary), unit_of(metric, params), "",
         stable=value.stable,
     )  # fmt: skip
 
@@ -284,7 +285,8 @@ def _checked(metric: Metric, params: JudgeParams, value: float) -> float:
     return float(int(value)) if is_duration else value
 
 
-def _unit(metric: Metric, params: JudgeParams) -> str:
+def unit_of(metric: Metric, params: JudgeParams) -> str:
+    """Return the unit in which a metric's values and limits are shown, empty where it has none."""
     if metric.question is Question.VALUE:
         return ""
     is_flagger = params.semantics is Semantics.FLAGGER

@@ -12,6 +12,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_rollout.analysis.budget import is_compared
+from airflow_rollout.analysis.checks import unit_of
 from airflow_rollout.analysis.parameters import Mode
 from airflow_rollout.errors import (
     PermanentAdapterError,
@@ -271,6 +272,7 @@ def _outline(spec: RolloutSpec, attempt: record.Attempt, found: Sequence[Finding
                 maximum=metric.threshold.maximum if metric.threshold else None,
                 compared=is_compared(metric, judge),
                 observed_only=metric.mode is Mode.OBSERVE,
+                unit=unit_of(metric, judge),
                 asked=asked.get(metric.name, ()),
             )
             for metric in judge.metrics

@@ -12,8 +12,10 @@ from airflow_rollout.record import Event, GatePiece, ReleaseRecord
 
 __all__ = ["render"]
 
-# Categories of characters that are not seen, or turn the direction of what stands around them.
+# Categories of characters that are not seen, or turn the direction of what stands around them;
+# those that part lines or join letters and emoji stay.
 _UNSEEN = ("Cc", "Cf", "Cs")
+_KEPT = "\t\n\u200c\u200d"
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -56,7 +58,7 @@ def escape(text: str) -> str:
 
 
 def _is_unseen(character: str) -> bool:
-    return unicodedata.category(character) in _UNSEEN and character not in "\t\n"
+    return unicodedata.category(character) in _UNSEEN and character not in _KEPT
 
 
 def _label(record: ReleaseRecord) -> str:

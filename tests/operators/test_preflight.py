@@ -90,4 +90,5 @@ def test_what_the_release_sets_out_to_do_is_left_for_who_looks_at_it(run: Run) -
     assert [(metric.minimum, metric.maximum) for metric in outline.metrics] == [
         (limit and limit.minimum, limit and limit.maximum) for limit in limits
     ]
+    assert [metric.unit for metric in outline.metrics] == ["%"]
     assert outline.min_requests == run.spec.judge.min_requests

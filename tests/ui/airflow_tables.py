@@ -135,7 +135,9 @@ def outline(epoch: str) -> Outline:
         id="step_01", weight=10, previous_weight=0, rises_after_seconds=0.0, hold_seconds=60.0,
         deadline_seconds=120.0, backstop_seconds=180.0,
     )  # fmt: skip
-    metric = OutlinedMetric(name="errors", question="errors", maximum=0.01, asked=("GET /metrics",))
+    metric = OutlinedMetric(
+        name="errors", question="errors", maximum=0.01, unit="share", asked=("GET /metrics",)
+    )
     return Outline(
         epoch=epoch, service="shop", namespace="prod", steps=(step,), metrics=(metric,),
         min_requests=50, provider="scrape",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from airflow_tables import BEGAN, gate_piece
+from airflow_tables import BEGAN, gate_piece, outline
 from stories import (
     DISGUISED,
     HOSTILE,
@@ -118,6 +118,20 @@ def test_an_action_asks_once_and_goes_to_airflow_with_its_comment(served: Served
     tab.wait("!document.querySelector('dialog')")
     path = "dags/shop/dagRuns/r1/taskInstances/step_01.gate"
     assert served.writes == [("PATCH", path, {"new_state": "failed", "note": "customers call"})]
+
+
+@pytest.mark.parametrize(("unit", "shown"), [("%", "99.5 %"), ("share", "9,950 %"), ("", "99.5")])
+def test_a_limit_has_its_unit_before_anything_was_measured(
+    served: Served, unit: str, shown: str
+) -> None:
+    served.world.tables.run("shop", "r1")
+    served.world.tables.release("shop", "r1")
+    told = outline("r1")
+    metric = replace(told.metrics[0], minimum=99.5, maximum=None, unit=unit)
+    told = replace(told, metrics=(metric,))
+    served.world.tables.piece("shop", "r1", "prepare", "outline", to_piece(told))
+    tab = served.run()
+    tab.wait(f"document.querySelector('.legend').innerText.includes('limit {shown}')", 20)
 
 
 def test_a_button_is_not_made_anew_while_only_numbers_change(served: Served) -> None:

@@ -2,9 +2,9 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// Control characters, and those that turn the direction of what stands around them: a name that
-// holds one must not read as another name.
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+// What is not seen or turns the direction of what stands around it: a name that holds such a
+// character must not read as another name. Two of them join letters and emoji: they stay.
+const UNSEEN = /(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}]/gu;
 
 /** Return a text in which nothing is hidden. */
 export const plain = (text) => String(text).replace(UNSEEN, "\ufffd");

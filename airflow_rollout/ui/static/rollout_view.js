@@ -183,8 +183,7 @@ export class Rollout {
   unit() {
     const gates = this.data.gates.flatMap((gate) => gate.judgement.metrics);
     const unit = gates.findLast((metric) => metric.name === this.metric && metric.unit)?.unit;
-    const question = this.outlined()?.question;
-    return unit || (question === "errors" ? "share" : question === "latency" ? "s" : "");
+    return unit || this.outlined()?.unit || "";
   }
 
   outlined() {

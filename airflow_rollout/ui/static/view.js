@@ -2,17 +2,23 @@
 import { BASE } from "./api.js";
 import { h } from "./dom.js";
 
-/** Add the pages' style once; a page is shown when it has its style, or there is none to be had. */
+// What happens to a release is worth more than how it looks.
+const STYLE_MS = 2000;
+
+/** Add the pages' style once; a page is shown when it has its style, or has waited for it. */
 export function style(root) {
   const href = new URL("./rollout.css", import.meta.url).href;
   let sheet = document.querySelector(`link[href="${CSS.escape(href)}"]`);
   if (sheet?.sheet) return;
   if (!sheet) {
     sheet = h("link", { rel: "stylesheet", href });
+    sheet.addEventListener("error", () => sheet.remove());
     document.head.append(sheet);
   }
+  const showRoot = () => (root.hidden = false);
   root.hidden = true;
-  for (const end of ["load", "error"]) sheet.addEventListener(end, () => (root.hidden = false), { once: true });
+  for (const end of ["load", "error"]) sheet.addEventListener(end, showRoot, { once: true });
+  setTimeout(showRoot, STYLE_MS);
 }
 
 /** Return a value of the address' query, or what stands for none. */
