@@ -16,6 +16,7 @@ from ui_stage import Stage
 pytestmark = pytest.mark.e2e
 
 BADGE = ".rollout .title .badge"
+_HELD = "held/dagRuns/release-v2"
 
 
 def start(stage: Stage, service: str, **conf: Any) -> None:
@@ -96,12 +97,29 @@ def test_who_may_only_look_has_no_buttons_and_is_refused_when_they_force_one(hel
     tab.go(held.page("held"))
     tab.wait_for_text("running", within=BADGE)
     assert tab.js("document.querySelectorAll('.rollout [data-key=abort]').length") == 0
-    path = f"{held.url}/api/v2/dags/held/dagRuns/release-v2/taskInstances/step_01.gate"
-    status = tab.js(
-        f"fetch({json.dumps(path)}, {{method: 'PATCH', body: '{{\"new_state\": \"success\"}}', "
-        "headers: {'Content-Type': 'application/json'}}).then((a) => a.status)"
-    )
-    assert status == 403
+    gate = f"{_HELD}/taskInstances/step_01.gate"
+    for method, path, body in (
+        ("PATCH", gate, {"new_state": "success"}),
+        ("PATCH", gate, {"new_state": "failed"}),
+        ("PATCH", _HELD, {"state": "failed"}),
+        ("POST", f"{_HELD}/clear", {"dry_run": False, "only_failed": False}),
+    ):
+        assert held.forced(tab, method, path, body) == 403, (method, path, body)
+
+
+def test_what_another_site_could_send_changes_nothing(held: Stage) -> None:
+    tab = held.tab("ann")
+    tab.go(held.page("held"))
+    tab.wait_for_text("running", within=BADGE)
+    before = held.lab.airflow.api.task_states("held", "release-v2")
+    clear = {"dry_run": False, "only_failed": False}
+    assert held.forced(tab, "POST", f"{_HELD}/clear", clear, "text/plain") >= 400
+    gate = f"{_HELD}/taskInstances/step_01.gate"
+    assert held.forced(tab, "PATCH", gate, {"new_state": "failed"}, "text/plain") >= 400
+    for path in (f"{_HELD}/clear", f"{gate}?new_state=failed", f"{_HELD}?state=failed"):
+        tab.js(f"fetch({json.dumps(f'{held.url}/api/v2/dags/{path}')}).then((a) => a.status)")
+    assert held.lab.airflow.api.task_states("held", "release-v2") == before
+    assert "running" in tab.text(BADGE)
 
 
 def test_eight_pages_at_once_keep_airflow_usable(held: Stage) -> None:
@@ -152,6 +170,30 @@ def test_a_user_promotes_a_step_and_then_aborts(held: Stage) -> None:
     held.check_quiet(tab)
 
 
+def test_what_was_aborted_is_run_again_and_an_admin_aborts_that(held: Stage) -> None:
+    tab = held.tab("ann", height=1400)
+    tab.go(held.page("held"))
+    tab.wait("!!document.querySelector('[data-key=again]')")
+    confirm(tab, "again", "starts at 0 %")
+    tab.wait_for_text("running", within=BADGE, seconds=90)
+    # From its first step, and nothing of the earlier attempt is told as this one's.
+    tab.wait("document.querySelector('.rollout .step[aria-current] b')?.innerText === '10 %'")
+    assert "promoted by hand" not in tab.text(".rollout .steps")
+    tab.wait(lambda: line(tab, 0, "canary"))
+    admin = held.tab("admin")
+    admin.go(held.page("held"))
+    admin.wait("!!document.querySelector('[data-key=promote]')")
+    confirm(admin, "abort", "puts 100 % on stable now", "not tonight")
+    tab.wait(lambda: "aborted" in tab.text(BADGE) or "rolled back" in tab.text(BADGE), 60)
+    assert "Weight now\n0 %" in tab.text(".rollout .facts")
+    tab.click("[data-key=open-people]")
+    people = tab.text("[data-key=people]")
+    assert "started the run again" in people
+    assert "not tonight" in people
+    for one in (tab, admin):
+        held.check_quiet(one)
+
+
 def test_a_step_that_asks_is_approved_with_a_comment(stage: Stage) -> None:
     start(stage, "asks")
     tab = stage.tab("admin", height=1400)
@@ -185,6 +227,23 @@ def test_the_list_finds_releases_and_keeps_its_view_in_the_address(
     again.click(".rollout .rows a")
     again.wait_for_text("rolled back", within=BADGE)
     stage.check_quiet(again)
+
+
+def test_a_page_fits_beside_airflows_own_from_narrow_to_wide_in_both_themes(
+    stage: Stage, pictures: Path
+) -> None:
+    for dark in (False, True):
+        tab = stage.tab("vic", width=900, dark=dark)
+        tab.go(stage.page("bad"))
+        tab.wait(lambda tab=tab: line(tab, 0, "canary"))
+        assert tab.js("document.documentElement.classList.contains('dark')") == dark
+        for width in (900, 1440, 2560):
+            tab.size(width, 1000)
+            for page in (".rollout-page", "html"):
+                fits = "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)"
+                tab.wait(f"{fits}(document.querySelector('{page}'))", 10)
+            tab.picture(pictures / f"fits-{width}-{'dark' if dark else 'light'}.png")
+        stage.check_quiet(tab)
 
 
 def test_one_goes_to_another_run_and_back(stage: Stage) -> None:

@@ -13,6 +13,8 @@ from airflow_rollout.demo.lab import Lab
 
 __all__ = ["Stage"]
 
+JSON = "application/json"
+
 
 @dataclass
 class Stage:
@@ -20,11 +22,11 @@ class Stage:
 
     lab: Lab
     browser: Browser
+    url: str = ""
     _tokens: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def url(self) -> str:
-        return self.lab.airflow.url
+    def __post_init__(self) -> None:
+        self.url = self.url or self.lab.airflow.url
 
     def scene(self, service: str) -> Scene:
         return Scene(self.lab, service)
@@ -34,7 +36,7 @@ class Stage:
             # Airflow has made up passwords for those that had none.
             passwords = json.loads((self.lab.airflow.home / "passwords.json").read_text())
             answer = httpx.post(
-                f"{self.url}/auth/token",
+                f"{self.lab.airflow.url}/auth/token",
                 json={"username": user, "password": passwords[user]},
                 timeout=60,
             )
@@ -46,6 +48,13 @@ class Stage:
         tab = self.browser.open(beside=beside, **options)  # type: ignore[arg-type]
         tab.cookie(self.url, "_token", self.token(user))
         return tab
+
+    def forced(self, tab: Tab, method: str, path: str, body: object, kind: str = JSON) -> int:
+        """Return the status of a write that a page makes without a button for it."""
+        asked = f"{{method: '{method}', body: {json.dumps(json.dumps(body))}, "
+        asked += f"headers: {{'Content-Type': '{kind}'}}}}"
+        url = json.dumps(f"{self.url}/api/v2/dags/{path}")
+        return int(tab.js(f"fetch({url}, {asked}).then((answer) => answer.status)"))
 
     def page(self, dag_id: str, run_id: str = "release-v2") -> str:
         return f"{self.url}/dags/{dag_id}/runs/{run_id}/plugin/rollout"
