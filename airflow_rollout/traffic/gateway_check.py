@@ -61,6 +61,11 @@ async def check_parents(cluster: Cluster, route: RawObject, *, namespace: str) -
         raise Unfit("no controller has accepted it: its status has no parents")
     unknown: list[str] = []
     for parent in found:
+        if parent["is_behind"]:
+            unknown.append(
+                f"{parent['name']} has not seen the last change of the route: does its controller "
+                "run? A release waits for it"
+            )
         for kind in ("Accepted", "ResolvedRefs"):
             one = condition(parent, kind)
             if one.get("status") == "False" and parent["is_current"]:

@@ -125,15 +125,20 @@ def parents(route: RawObject | None) -> list[dict[str, Any]]:
     """Return what each parent says of the route: its `name` and `conditions`.
 
     `is_current` and `is_behind` say whether its controller has seen the last change of the spec,
-    or has not; one that counts no generations says neither.
+    or has not; one that counts no generations says neither. What a controller has left behind of a
+    parent that the route no longer names is left out: nobody renews it.
     """
     if route is None:
         return []
     generation = route["metadata"].get("generation", 0)
+    place = route["metadata"].get("namespace", "")
+    named = [_identity(ref, place) for ref in route["spec"].get("parentRefs") or []]
     found = []
     for parent in (route.get("status") or {}).get("parents") or []:
         conditions = parent.get("conditions") or []
         ref = parent.get("parentRef") or {}
+        if named and _identity(ref, place) not in named:
+            continue
         seen = [one["observedGeneration"] for one in conditions if "observedGeneration" in one]
         found.append(
             {
@@ -145,3 +150,9 @@ def parents(route: RawObject | None) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _identity(ref: dict[str, Any], namespace: str) -> tuple[Any, ...]:
+    """Return what makes a reference to a parent the same one; defaults may be left out."""
+    words = (ref.get("kind", "Gateway"), ref.get("namespace", namespace), ref.get("name"))
+    return (*words, ref.get("sectionName"), ref.get("port"))

@@ -249,6 +249,18 @@ def test_a_controller_that_counts_no_generations_says_nothing_of_traffic(
     assert run(router.live(api.send)) is None
 
 
+def test_what_an_earlier_controller_has_left_behind_says_nothing(
+    api: KubeApi, router: GatewayApiRouter
+) -> None:
+    api.objects[ROUTE]["spec"]["parentRefs"] = [{"name": "web"}]
+    opened(api, router)
+    raised(api, router, 10, 0)
+    left = {**status()["parents"][0], "parentRef": {"name": "old"}}
+    now = status(api.objects[ROUTE]["metadata"]["generation"])["parents"]
+    api.objects[ROUTE]["status"] = {"parents": [left, *now]}
+    assert run(router.live(api.send)) == 10
+
+
 def test_the_lease_is_read_back_and_keeps_the_copy_of_the_record(
     api: KubeApi, router: GatewayApiRouter
 ) -> None:

@@ -29,8 +29,18 @@ def test_preflight_finds_nothing_wrong_with_a_sound_route(
     assert run(router.preflight(api.send)) == []
     opened(api, router)
     raised(api, router, 10, 0)
+    api.objects[ROUTE]["status"] = status(api.objects[ROUTE]["metadata"]["generation"])
     # Another release is open: whoever waits for its turn is not refused for its weight.
     assert run(router.preflight(api.send)) == []
+
+
+def test_preflight_says_that_a_controller_lags_behind(
+    api: KubeApi, router: GatewayApiRouter
+) -> None:
+    opened(api, router)
+    raised(api, router, 10, 0)
+    (advice,) = run(router.preflight(api.send))
+    assert advice.startswith("Gateway web has not seen the last change of the route")
 
 
 def test_preflight_says_what_it_may_not_ask(api: KubeApi, router: GatewayApiRouter) -> None:
