@@ -261,7 +261,9 @@ def decide_abort(
         return Decision(action=Action.DONE, reason="already released", split=found)
     if found.state is ReleaseState.SEALED and found.weight == 0:
         return Decision(action=Action.DONE, reason="already sealed at 0 %", split=found)
-    if found.state is ReleaseState.OPEN and found.step in later_steps:
+    # A promotion is behind all steps; the last step's gate may still take its word back there.
+    moved_on = found.step in later_steps or (later_steps and is_stuck(found))
+    if found.state is ReleaseState.OPEN and moved_on:
         reason = f"the release has moved on to {found.step}"
         return Decision(action=Action.DONE, reason=reason, split=found)
     if stuck_stays and is_stuck(found):

@@ -243,6 +243,17 @@ def test_a_stuck_promotion_stays_for_tasks_and_goes_back_for_a_person() -> None:
     assert (by_person.split.weight, by_person.split.state) == (0, SEALED)
 
 
+def test_only_the_last_steps_gate_may_put_a_stuck_promotion_back() -> None:
+    stuck = stays(split(weight=100)).split
+    late = decide_abort(
+        stuck, epoch=MINE.epoch, owner=MINE.owner, reason="worse", later_steps={"step_full"}
+    )
+    assert (late.action, late.split) == (Action.DONE, stuck)
+    last = decide_abort(stuck, epoch=MINE.epoch, owner=MINE.owner, reason="worse", later_steps=())
+    assert last.split is not None
+    assert (last.split.weight, last.split.state) == (0, SEALED)
+
+
 def test_a_stuck_promotion_that_goes_on_ends_like_any_other() -> None:
     decision = promotes(stays(split(weight=100)).split)
     assert decision.split is not None

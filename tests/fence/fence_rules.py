@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fence_model import Actor, Network, Violation, is_rising
 
 from airflow_rollout.release import Arm, ReleaseState, TrafficSplit
@@ -27,6 +29,7 @@ class Referee:
         self.aborted: set[str] = set()
         self.released: set[str] = set()
         self.tied: set[str] = set()
+        self.stuck: set[str] = set()
         self.brought: dict[str, Arm | None] = {}
         self.reached: dict[str, int] = {}
         self.edited = False
@@ -46,6 +49,8 @@ class Referee:
                 self.tied.add(epoch)
         if actor.what == "open":
             self.brought.setdefault(epoch, after.canary)
+        if actor.what == "stable" and after.state is OPEN:
+            self.stuck.add(epoch)
         if actor.what == "raise" and is_rising(after):
             self.reached[epoch] = STEPS.index(actor.step)
         self.edited = False
@@ -102,6 +107,10 @@ class Referee:
             full = actor.what == "stable" and before.weight == 100
             demand(first or full, actor, "promoted what did not carry all traffic")
             demand(after.stable == before.canary, actor, "promoted something else")
+        elif actor.what == "stable":
+            demand(before.weight == 100, actor, "left traffic on what did not carry all of it")
+            same = replace(before, step=after.step, reason=after.reason)
+            demand(after == same, actor, "moved traffic by leaving it")
         else:
             demand(actor.what == "raise", actor, "changed an open split")
             previous, own = PLAN[actor.step]
@@ -123,6 +132,8 @@ class Referee:
         if split is None or self.edited:
             return
         name = split.token.epoch
+        if name in self.stuck - self.aborted and (split.state, split.weight) == (OPEN, 100):
+            return
         if split.state is OPEN and not self._unnoticed(split):
             raise Violation(f"{name} rests open at {split.weight} %")
         if split.weight:

@@ -16,8 +16,20 @@ from typing import Any
 from fence_model import LANDING_SECONDS, Actor, At, Flight, Network, Park, Violation
 from fence_rules import PLAN, STEPS, Referee
 
-from airflow_rollout.errors import ReleaseBusy, RolloutError, TransientAdapterError
-from airflow_rollout.hooks.moves import Move, make_stable, open_release, persist, raise_weight
+from airflow_rollout.errors import (
+    PermanentAdapterError,
+    ReleaseBusy,
+    RolloutError,
+    TransientAdapterError,
+)
+from airflow_rollout.hooks.moves import (
+    Move,
+    make_stable,
+    open_release,
+    persist,
+    raise_weight,
+    stay,
+)
 from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.record import Attempt
 from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
@@ -177,15 +189,24 @@ class Story:
         return not reason
 
     async def _stable(self, actor: Actor, token: Token, canary: Arm) -> None:
-        await make_stable(
-            self.network.systems(actor), token=token, canary=canary, timer=self.timer
-        )  # fmt: skip
+        systems = self.network.systems(actor)
+        if not await Park(At.VERDICT):
+            await stay(systems, token=token, canary=canary, reason="stuck", timer=self.timer)
+            raise PermanentAdapterError("stable does not get ready", system="workload")
+        await make_stable(systems, token=token, canary=canary, timer=self.timer)
 
     async def _back(self, actor: Actor, token: Token, canary: Arm) -> Move:
         systems = self.network.systems(actor)
+
+        async def once() -> Move:
+            # A person means the whole release, a task of the run the failure before it.
+            return await go_back(
+                systems, owner=token.owner, reason="stopped", stuck_stays=bool(token.epoch),
+                timer=self.timer,
+            )  # fmt: skip
+
         return await persist(
-            lambda: go_back(systems, owner=token.owner, reason="stopped", timer=self.timer),
-            seconds=300.0, on_error=lambda text: None, timer=self.timer,
+            once, seconds=300.0, on_error=lambda text: None, timer=self.timer
         )  # fmt: skip
 
     # --- what may happen next ---
@@ -207,7 +228,7 @@ class Story:
         kinds = (
             self._failures, self._sleep, self._verdicts, self._people, self._deaths,
             self._new_attempts, self._network_faults, self._sleep, self._repeats, self._hands,
-            self._network_faults,
+            self._network_faults, self._verdicts,
         )  # fmt: skip
         return list(kinds[kind % len(kinds)]())
 

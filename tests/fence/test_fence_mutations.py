@@ -158,6 +158,7 @@ def abort_anything(decide: Decide) -> Decide:
         ("decide_promotion", without_arms, "a canary that is not its own"),
         ("decide_promotion", without_epoch, "said promoted, and nothing was"),
         ("decide_promotion", without_full_weight, "what did not carry all traffic"),
+        ("decide_stay", without_full_weight, "left traffic on what did not carry all"),
         ("decide_abort", without_later_steps, "stopped a later step than its own"),
         ("decide_abort", abort_anything, "wrote for another"),
         ("decide_open", without_busy, "opened while another release was open"),
