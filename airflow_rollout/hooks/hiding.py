@@ -14,25 +14,26 @@ __all__ = ["hiding"]
 
 _HIDDEN = b"***"
 
-# A shorter one is a part of ordinary words and numbers, and hiding it would change what is read.
+# A shorter one is a part of ordinary words and numbers. In a good answer it might be a name or a
+# value that is read: there only what is as long as a token is hidden.
 _SHORTEST_SECRET = 8
+_SHORTEST_TOKEN = 16
 
 
 def hiding(send: Send, secrets: Iterable[str]) -> Send:
     """Return a `Send` whose answers show none of these values."""
-    hidden = sorted(
-        {secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET},
-        key=len,
-        reverse=True,
-    )
+    # The longest first: one may be a part of another.
+    hidden = sorted({secret.encode() for secret in secrets}, key=len, reverse=True)
 
     async def hid(request: Request) -> Response:
         response = await send(request)
         if not isinstance(response, HttpResponse):
             return response
+        shortest = _SHORTEST_SECRET if response.status >= 400 else _SHORTEST_TOKEN
         body = response.body
         for secret in hidden:
-            body = body.replace(secret, _HIDDEN)
+            if len(secret) >= shortest:
+                body = body.replace(secret, _HIDDEN)
         return response if body is response.body else replace(response, body=body)
 
     return hid

@@ -81,23 +81,35 @@ def test_an_error_keeps_the_systems_words_without_the_secret(
     assert "bWU6YS10b2tlbi" not in said, "nor in base64"
 
 
-def answered(body: bytes, *secrets: str) -> Response:
+def answered(body: bytes, *secrets: str, status: int = 200) -> Response:
     async def send(_: Request) -> Response:
-        return HttpResponse(status=200, body=body)
+        return HttpResponse(status=status, body=body)
 
     return asyncio.run(hiding(send, secrets)(HttpRequest(url="/")))
 
 
 def test_a_secret_within_another_does_not_leave_its_rest() -> None:
-    response = answered(b"x=secret-one-and-more", "secret-one", "secret-one-and-more")
+    response = answered(b"x=secret-one-and-more", "secret-one", "secret-one-and-more", status=401)
     assert isinstance(response, HttpResponse)
     assert response.body == b"x=***"
 
 
-def test_a_short_password_does_not_change_what_is_read() -> None:
-    response = answered(b'{"value": 12345}', "1234")
+def test_a_token_is_hidden_in_a_good_answer_too() -> None:
+    response = answered(f'{{"error": "bad {TOKEN}"}}'.encode(), TOKEN)
     assert isinstance(response, HttpResponse)
-    assert response.body == b'{"value": 12345}'
+    assert response.body == b'{"error": "bad ***"}'
+
+
+@pytest.mark.parametrize(
+    ("password", "status"), [("1234", 200), ("1234", 500), ("prometheus", 200), ("12345678", 200)]
+)
+def test_a_password_like_a_word_or_number_does_not_change_what_is_read(
+    password: str, status: int
+) -> None:
+    body = b'{"job": "prometheus", "value": 12345678}'
+    response = answered(body, password, status=status)
+    assert isinstance(response, HttpResponse)
+    assert response.body == body
 
 
 def test_other_answers_pass_as_they_are() -> None:
