@@ -155,15 +155,20 @@ async def make_stable(
     return move
 
 
-async def stay(
-    systems: Systems, *, token: Token, canary: Arm, reason: str, timer: Timer = LOOP_TIMER
-) -> Move:
-    """Leave all traffic on the canary that was judged there; `ReleaseRefused` if it has it not."""
+async def stay(systems: Systems, *, token: Token, canary: Arm, reason: str) -> Move:
+    """Leave all traffic on the canary that was judged there; `ReleaseRefused` if it has it not.
+
+    Refused too by a router whose writes land on anything: one could undo an abort, and no task of
+    the run puts a stuck promotion back.
+    """
+    wanted = f"all traffic to stay on {canary.version}"
+    if not is_conditional(systems):
+        reason = "its router may undo an abort by that"
+        raise ReleaseRefused(reason, found="a promotion that got stuck", wanted=wanted)
     return await _move(
         systems,
         lambda found: decide_stay(found, token=token, canary=canary, reason=reason),
-        wanted=f"all traffic to stay on {canary.version}",
-        rising=timer,
+        wanted=wanted,
     )
 
 

@@ -191,7 +191,7 @@ class Story:
     async def _stable(self, actor: Actor, token: Token, canary: Arm) -> None:
         systems = self.network.systems(actor)
         if not await Park(At.VERDICT):
-            await stay(systems, token=token, canary=canary, reason="stuck", timer=self.timer)
+            await stay(systems, token=token, canary=canary, reason="stuck")
             raise PermanentAdapterError("stable does not get ready", system="workload")
         await make_stable(systems, token=token, canary=canary, timer=self.timer)
 
