@@ -43,8 +43,9 @@ _measured: dict[str, dict[str, float]] = {}
 _times: dict[str, tuple[float, float]] = {}
 _first = time.monotonic()
 
-# Scenes wait far more than they compute, but two cores carry all of their load.
-_AT_ONCE = 8
+# Scenes wait far more than they compute, but two cores carry all of their load, and beside them
+# that of two more releases.
+_AT_ONCE = 6
 
 
 @pytest.fixture(scope="session")

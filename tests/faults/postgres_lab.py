@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dag_files import PARSED_WHEN_CHANGED, write_dags
-from fault_lab import Stage
+from fault_lab import LESS_EAGER, Stage
 from postgres import PostgresServer
 
 from airflow_rollout.demo.airflow import COMPONENTS
@@ -70,6 +70,7 @@ def postgres_stage(folder: Path, postgres: Path) -> Iterator[PostgresStage]:
         settings = {
             "rollout": {"live_seconds": 1},
             "dag_processor": PARSED_WHEN_CHANGED,
+            "scheduler": LESS_EAGER,
             "database": {"sql_alchemy_conn": database.url},
         }
         lab = stack.enter_context(Lab(_SERVICES, dags=dags, settings=settings))
