@@ -21,19 +21,25 @@ ADMIN = "admin"
 # only a machine that loses its power could take something. Waiting for the disk at each commit
 # holds the one lock of all writers; measured with 200 ms a wait: "database is locked" after the
 # default 5 s, and a triggerer that ends of it. With a log of writes beside the database those who
-# read wait for nobody: without it, eight releases at once kept the API server from answering for
-# half a minute.
+# read wait for nobody.
+# The API server blocks its event loop while it waits for that lock, and who holds it may be another
+# of its own requests, which needs the loop to commit: all wait until the wait is given up. So it
+# gives up soon, its clients ask again, and everybody else outlasts that.
 SQLITE_SETTINGS = '''\
 """Local settings of a lab's Airflow: its SQLite need not survive a power cut."""
 
+import sys
+
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+
+PATIENCE_MS = 500 if "api-server" in sys.argv else 30000
 
 
 @event.listens_for(Engine, "connect")
 def wait_for_no_disk_and_no_writer(connection, _record):
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute(f"PRAGMA busy_timeout={PATIENCE_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=OFF")
     cursor.close()

@@ -130,8 +130,8 @@ def test_a_killed_component_comes_back(lab: AirflowLab) -> None:
     assert lab.child("triggerer").pid != before
 
 
-def test_no_commit_waits_for_the_disk_and_no_reader_for_a_commit(lab: AirflowLab) -> None:
-    """One writer at a time, and each waiting for a slow disk: Airflow's processes end of it."""
+def test_nobody_waits_for_the_disk_nor_the_api_server_for_itself(lab: AirflowLab) -> None:
+    """One writer at a time: what keeps the others waiting for long ends Airflow's processes."""
     asked = """
 import asyncio
 from airflow import settings
@@ -139,6 +139,7 @@ from sqlalchemy import text
 settings.initialize()
 with settings.engine.connect() as connection:
     print("sync", connection.execute(text("PRAGMA synchronous")).scalar())
+    print("patience", connection.execute(text("PRAGMA busy_timeout")).scalar())
     print("journal", connection.execute(text("PRAGMA journal_mode")).scalar())
 async def main():
     async with settings.async_engine.connect() as connection:
@@ -147,8 +148,8 @@ async def main():
 asyncio.run(main())
 """
     done = subprocess.run(
-        [sys.executable, "-c", asked], env=lab.env, capture_output=True, text=True, timeout=120,
-        check=True,
+        [sys.executable, "-c", asked, "api-server"], env=lab.env, capture_output=True, text=True,
+        timeout=120, check=True,
     )  # fmt: skip
     lines = done.stdout.splitlines()
-    assert {"sync 0", "async 0", "journal wal"} <= {*lines}, done.stdout
+    assert {"sync 0", "async 0", "journal wal", "patience 500"} <= {*lines}, done.stdout

@@ -122,6 +122,8 @@ def run_deleted(scene: Scene) -> dict[str, Any]:
     run = scene.given_in_first_gate()
     scene.api.pause(run.dag_id, is_paused=True)
     scene.api.set_run_state(run.dag_id, run.run_id, "queued")
+    # Airflow's scheduler ends of a run that is deleted while it looks at it.
+    scene.wait_for_next_look(time.time())
     path = f"/api/v2/dags/{quote(run.dag_id)}/dagRuns/{quote(run.run_id)}"
     scene.api.session.send("DELETE", path)
     scene.api.pause(run.dag_id, is_paused=False)

@@ -202,6 +202,15 @@ class Scene:
             self.wait_for_task(run, f"{step_id}.gate", "deferred")
             self.api.set_task_state(run.dag_id, run.run_id, f"{step_id}.gate", "success")
 
+    def wait_for_next_look(self, since: float) -> None:
+        """Wait until the scheduler has ended the look at all runs in which it was at a moment."""
+
+        def has_looked() -> bool:
+            beat = self.lab.airflow.api.health()["scheduler"]["latest_scheduler_heartbeat"]
+            return datetime.fromisoformat(beat).timestamp() > since
+
+        self._wait(has_looked, "look of the scheduler")
+
     def over(self, run: DagRun) -> Released:
         """Wait for the end of a run, its teardown included: a marked run ends before it."""
         self.wait_for_task(run, "ensure_safe", "failed", "success")
