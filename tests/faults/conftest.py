@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,9 +33,6 @@ Result = TypeVar("Result")
 
 ON_POSTGRES = {**DATABASE, **SHARED, **OUTAGES}
 
-# In these most of an Airflow is dead, or all of it.
-_LAST = (LAST_ON_SQLITE, LAST_OUTAGE)
-
 # Scene -> what it measured, seconds.
 _measured: dict[str, dict[str, float]] = {}
 
@@ -43,8 +40,7 @@ _measured: dict[str, dict[str, float]] = {}
 _times: dict[str, tuple[float, float]] = {}
 _first = time.monotonic()
 
-# Scenes wait far more than they compute, but two cores carry all of their load, and beside them
-# that of two more releases.
+# Scenes wait far more than they compute, but two cores carry all of their load.
 _AT_ONCE = 6
 
 
@@ -54,11 +50,11 @@ def plays(
     need_binary: Callable[[str], Path],
     request: pytest.FixtureRequest,
 ) -> Iterator[dict[str, Future[Played]]]:
-    """Play what the chosen tests need, on three Airflows.
+    """Play what the chosen tests need: faults of one service side by side, then the others.
 
-    The first, on SQLite, has the faults of one service, side by side. Then of what all of its
-    services share one thing breaks at a time; the second one, on PostgreSQL, has only such faults.
-    Fifty releases have the third one, while of the others all but the last act is over.
+    Of what all services of an Airflow share one thing breaks at a time; there are two Airflows for
+    it, one on SQLite and one on PostgreSQL. Fifty releases have a third one for themselves, while
+    of the first two much has ended in their last acts.
     """
     need_binary("traefik")
     needed = {
@@ -74,45 +70,37 @@ def plays(
         ThreadPoolExecutor(max_workers=1) as on_postgres,
         ThreadPoolExecutor(max_workers=1) as on_its_own,
     ):
-        acts = {name: act for name, act in ON_POSTGRES.items() if name in needed}
-        if acts:
-            postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("postgres")
-            opened = stages.enter_context(ExitStack())
-            plays |= _play_in_turn(on_postgres, opened, postgres_stage(folder, postgres), acts)
         if not needed.isdisjoint({*SCENES, *ON_SQLITE}):
             services = [*SCENES, "good", "bad", "alone"]
             stage = stages.enter_context(fault_lab(tmp_path_factory.mktemp("faults"), services))
-            alone = []
             for name in needed & SCENES.keys():
                 play = partial(_play_alone, SCENES[name], stage.scene(name))
                 plays[name] = side_by_side.submit(_timed, name, play)
-                alone.append(plays[name])
-            for name, act in ON_SQLITE.items():
-                if name in needed:
-                    play = partial(act, stage)
-                    plays[name] = on_sqlite.submit(_behind, alone, _timed, name, play)
+        alone = list(plays.values())
+        for name, act in ON_SQLITE.items():
+            if name in needed:
+                plays[name] = on_sqlite.submit(_behind, alone, _timed, name, partial(act, stage))
+        chosen = {name: act for name, act in ON_POSTGRES.items() if name in needed}
+        if chosen:
+            opened = ExitStack()
+            stages.callback(opened.close)
+            postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("postgres")
+
+            def open_stage() -> PostgresStage:
+                return opened.enter_context(postgres_stage(folder, postgres))
+
+            there = on_postgres.submit(_behind, alone, open_stage)
+            for name, act in chosen.items():
+                play = partial(_play_when, there, act)
+                plays[name] = on_postgres.submit(_timed, name, play)
+            on_postgres.submit(opened.close)
         if FIFTY in needed:
             postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("fifty")
-            busy = [play for name, play in plays.items() if name not in _LAST]
+            last = (LAST_ON_SQLITE, LAST_OUTAGE)
+            busy = [play for name, play in plays.items() if name not in last]
             play = partial(fifty, folder, postgres)
             plays[FIFTY] = on_its_own.submit(_behind, busy, _timed, FIFTY, play)
         yield plays
-
-
-def _play_in_turn(
-    thread: Executor,
-    opened: ExitStack,
-    stage: AbstractContextManager[PostgresStage],
-    acts: Mapping[str, Callable[[PostgresStage], Played]],
-) -> dict[str, Future[Played]]:
-    """Open a stage for some acts in another thread, and close it behind the last one."""
-    there = thread.submit(opened.enter_context, stage)
-    plays = {
-        name: thread.submit(_timed, name, partial(_play_when, there, act))
-        for name, act in acts.items()
-    }
-    thread.submit(opened.close)
-    return plays
 
 
 def _timed(name: str, play: Callable[[], Played]) -> Played:

@@ -261,11 +261,11 @@ LAST_ON_SQLITE = "triggerer-never-back"
 ON_SQLITE: dict[str, Act] = {
     "triggerer-killed": triggerer_killed,
     "scheduler-killed": scheduler_killed,
+    "api-server-killed": api_server_killed,
     "triggerer-stopped": triggerer_stopped,
     LAST_ON_SQLITE: triggerer_never_back,
 }
 ON_POSTGRES: dict[str, Act] = {
-    "api-server-killed": api_server_killed,
     "router-killed": router_killed,
     "clock-jumps": clock_jumps,
 }
