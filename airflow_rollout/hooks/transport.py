@@ -191,7 +191,12 @@ def _in_own_thread(work: Callable[[], T], release: Callable[[], None]) -> asynci
     server that hangs would keep a way back waiting.
     """
     own = ThreadPoolExecutor(max_workers=1, thread_name_prefix=FILE_THREAD)
-    done = own.submit(work)
+    try:
+        done = own.submit(work)
+    except RuntimeError:
+        # No thread more can be started now: nothing is under way that would release it.
+        release()
+        raise
     own.shutdown(wait=False)
     done.add_done_callback(lambda _: release())
     return asyncio.wrap_future(done)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from bounded import run
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks import transport
@@ -20,14 +20,6 @@ from airflow_rollout.wire import FileContent, FileRead, FileReplace, Response, S
 def at(directory: object) -> ConnectionInfo:
     extra = {"directory": str(directory) if isinstance(directory, Path) else directory}
     return ConnectionInfo(conn_id="c", conn_type="http", extra=extra)
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await test()
-
-    asyncio.run(bounded())
 
 
 def test_files_are_read_and_replaced_in_the_connections_directory(tmp_path: Path) -> None:
@@ -97,6 +89,24 @@ def test_requests_that_a_file_system_never_answers_do_not_pile_up(
 
     monkeypatch.setattr(transport, "FILE_SECONDS", 0.1)
     monkeypatch.setattr(transport, "FILES_AT_ONCE", 2)
+    run(test)
+
+
+def test_threads_that_cannot_be_started_keep_no_later_request_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with open_send(at(tmp_path), system="s") as send:
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", refuse)
+                for _ in range(transport.FILES_AT_ONCE):
+                    with pytest.raises(RuntimeError, match="can't start"):
+                        await send(FileRead(name="a.yaml"))
+            assert await send(FileRead(name="a.yaml")) == FileContent(content=None)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
     run(test)
 
 

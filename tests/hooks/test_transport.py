@@ -6,7 +6,7 @@ import asyncio
 import base64
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from bounded import run
 
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.client import base_url
@@ -63,14 +64,6 @@ async def serving(
 
 def conn(**fields: Any) -> ConnectionInfo:
     return ConnectionInfo(conn_id="c", **{"conn_type": "http", **fields})
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await test()
-
-    asyncio.run(bounded())
 
 
 async def get(info: ConnectionInfo | None, url: str = "/x", **fields: Any) -> HttpResponse:
