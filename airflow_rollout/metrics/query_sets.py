@@ -7,7 +7,7 @@ here and works with all of them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_rollout.errors import PermanentAdapterError
 
@@ -72,30 +72,27 @@ class QuerySet:
         return len(status) == 3 and status.startswith("5")
 
 
+_TRAEFIK_FILE = QuerySet(
+    requests="traefik_service_requests_total",
+    durations="traefik_service_request_duration_seconds",
+    alive="traefik_config_reloads_total",
+    arm_label="service",
+    canary="{service}-canary@file",
+    stable="{service}-stable@file",
+    status_label="code",
+    own_labels=frozenset({"code", "method", "protocol", "service"}),
+)
+
 QUERY_SETS: dict[str, QuerySet] = {
     # Those of Traefik as the controller: one series for each entry point and place of a backend. It
     # joins namespace and Service by a dash, so shop/a-b and shop-a/b look alike.
-    "gateway_api": QuerySet(
-        requests="traefik_service_requests_total",
-        durations="traefik_service_request_duration_seconds",
-        alive="traefik_config_reloads_total",
-        arm_label="service",
+    "gateway_api": replace(
+        _TRAEFIK_FILE,
         canary="{namespace}-{service}-canary",
         stable="{namespace}-{service}",
-        status_label="code",
-        own_labels=frozenset({"code", "method", "protocol", "service"}),
         around=("(?:http|grpc)route-.*-[0-9a-f]{20}-svc-", "-[0-9]+@kubernetesgateway"),
     ),
-    "traefik_file": QuerySet(
-        requests="traefik_service_requests_total",
-        durations="traefik_service_request_duration_seconds",
-        alive="traefik_config_reloads_total",
-        arm_label="service",
-        canary="{service}-canary@file",
-        stable="{service}-stable@file",
-        status_label="code",
-        own_labels=frozenset({"code", "method", "protocol", "service"}),
-    ),
+    "traefik_file": _TRAEFIK_FILE,
 }
 
 

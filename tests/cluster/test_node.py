@@ -49,6 +49,16 @@ def test_a_rollback_takes_the_traffic_and_removes_the_canary(shop: Shop) -> None
         release.raise_to(50, 0)
 
 
+def is_given_up(release: Driver, words: str) -> None:
+    """A canary that never starts ends the wait for it, and leaves nothing."""
+    probe = release.ready()
+    assert (probe.ok, probe.fatal) == (False, True)
+    assert words in probe.detail
+    assert release.shop.answers(20) == {"v1": 20}
+    release.go_back()
+    assert release.shop.made() == []
+
+
 @pytest.mark.parametrize(
     ("version", "words"),
     [
@@ -62,12 +72,7 @@ def test_a_version_that_never_starts_is_given_up_with_its_reason(
 ) -> None:
     release = Driver(shop, version)
     release.start()
-    probe = release.ready()
-    assert (probe.ok, probe.fatal) == (False, True)
-    assert words in probe.detail
-    assert shop.answers(20) == {"v1": 20}
-    release.go_back()
-    assert shop.made() == []
+    is_given_up(release, words)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +95,7 @@ def test_pods_that_nobody_can_place_end_the_wait(shop: Shop) -> None:
     path = "/spec/template/spec/containers/0/resources/requests"
     change = [{"op": "add", "path": path, "value": {"cpu": "64"}}]
     shop.patch("Deployment", "checkout-canary", change)
-    probe = release.ready()
-    assert probe.fatal
-    assert "Insufficient cpu" in probe.detail
-    release.go_back()
+    is_given_up(release, "Insufficient cpu")
 
 
 def test_a_quota_that_is_used_up_ends_the_wait(shop: Shop) -> None:
@@ -101,11 +103,7 @@ def test_a_quota_that_is_used_up_ends_the_wait(shop: Shop) -> None:
     shop.admin.apply({**kind, "spec": {"hard": {"pods": "2"}}}, shop.name)
     release = Driver(shop, "v2")
     release.start()
-    probe = release.ready()
-    assert probe.fatal
-    assert "exceeded quota: small" in probe.detail
-    release.go_back()
-    assert shop.made() == []
+    is_given_up(release, "exceeded quota: small")
 
 
 def refuse(shop: Shop, refused: str) -> None:
@@ -138,11 +136,7 @@ def test_pods_that_an_admission_policy_refuses_end_the_wait(shop: Shop) -> None:
     refuse(shop, image("v2"))
     release = Driver(shop, "v2")
     release.start()
-    probe = release.ready()
-    assert probe.fatal
-    assert "the image is not signed" in probe.detail
-    release.go_back()
-    assert shop.made() == []
+    is_given_up(release, "the image is not signed")
 
 
 def test_a_weight_set_by_hand_names_who_did_it(shop: Shop) -> None:

@@ -46,8 +46,8 @@ def seen(request: pytest.FixtureRequest) -> tuple[bool, Counter[str]]:
     [
         "promoted", "rolled back", "busy", "kill", "lost", "answer lost", "freeze", "thaw", "hand",
         "remove", "raise: ReleaseRefused", "raise: TransientAdapterError", "open: ReleaseBusy",
-        "stable: ReleaseRefused", "the split belongs to",
-        "was stopped", "is still open", "the previous step left", "an earlier attempt",
+        "stable: ReleaseRefused", "the split belongs to", "was stopped", "is still open",
+        "the previous step left", "an earlier attempt",
     ],
 )  # fmt: skip
 def test_schedules_reach(word: str, seen: tuple[bool, Counter[str]]) -> None:
