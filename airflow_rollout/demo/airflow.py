@@ -17,6 +17,7 @@ from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, Login
 from airflow_rollout.demo.airflow_settings import (
     ADMIN,
+    LOCAL_SETTINGS,
     SQLITE_SETTINGS,
     AirflowPorts,
     Settings,
@@ -125,10 +126,11 @@ class AirflowLab(Part):
             config.write(file)
         with _private(self.home / "passwords.json").open("w") as file:
             json.dump({self.user: self.password}, file)
-        if config["database"]["sql_alchemy_conn"].startswith("sqlite"):
-            # Airflow looks for its local settings in this directory.
-            (self.home / "config").mkdir(exist_ok=True)
-            (self.home / "config" / "airflow_local_settings.py").write_text(SQLITE_SETTINGS)
+        # Airflow looks for its local settings in this directory.
+        (self.home / "config").mkdir(exist_ok=True)
+        is_sqlite = config["database"]["sql_alchemy_conn"].startswith("sqlite")
+        settings = SQLITE_SETTINGS if is_sqlite else LOCAL_SETTINGS
+        (self.home / "config" / "airflow_local_settings.py").write_text(settings)
         self.migrate()
 
     def start_components(self) -> None:

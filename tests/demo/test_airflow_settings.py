@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from airflow_rollout.demo.airflow import AirflowLab
 from airflow_rollout.demo.airflow_settings import (
+    LOCAL_SETTINGS,
     AirflowPorts,
     airflow_cfg,
     component_environment,
@@ -53,6 +56,22 @@ def test_each_lab_has_secrets_of_its_own() -> None:
     ):
         assert len(one[section][option]) >= 32
         assert one[section][option] != other[section][option]
+
+
+def test_components_keep_what_python_has_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert "PYTHONDONTWRITEBYTECODE" not in component_environment(Path("/lab"), {})
+
+
+@pytest.mark.parametrize(
+    ("component", "is_loaded"),
+    [("scheduler", True), ("dag-processor", True), ("api-server", False), ("triggerer", False)],
+)
+def test_what_forks_tasks_has_loaded_the_package_before(component: str, is_loaded: bool) -> None:
+    program = f"{LOCAL_SETTINGS}\nprint('airflow_rollout.operators.promote' in sys.modules)"
+    command = [sys.executable, "-c", program, component]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split()[-1] == str(is_loaded)
 
 
 def test_a_component_that_there_is_not_is_said(tmp_path: Path) -> None:

@@ -20,14 +20,14 @@ from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, Login
 from airflow_rollout.cli.airflow_values import DagRun
-from airflow_rollout.cli.watch import read_record
+from airflow_rollout.cli.watch import ReleaseWatch, read_record
 from airflow_rollout.demo.airflow import COMPONENTS
 from airflow_rollout.demo.answers import Answer
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.hooks.connection import static_connections
 from airflow_rollout.hooks.moves import open_release, raise_weight
 from airflow_rollout.hooks.systems import Systems, open_systems
-from airflow_rollout.record import ReleaseRecord
+from airflow_rollout.record import GatePiece, ReleaseRecord
 from airflow_rollout.release import Arm, Token, TrafficSplit
 from airflow_rollout.spec.bindings import Bindings
 from airflow_rollout.spec.loader import load_spec
@@ -161,18 +161,20 @@ class Scene:
     def wait_for_judging(self, run: DagRun, step_id: str) -> None:
         """Wait until a gate has said something with numbers."""
 
+        watch = ReleaseWatch(self.api, run.dag_id, run.run_id)
+
         def judged() -> bool:
-            record = read_record(self.api, run.dag_id, run.run_id)
-            gates = record.gates if record else []
-            return any(gate.step_id == step_id and gate.judgement.metrics for gate in gates)
+            return any(gate.step_id == step_id and gate.judgement.metrics for gate in _gates(watch))
 
         self._wait(judged, f"judgement of {step_id}", run)
 
     def wait_for_good(self, run: DagRun) -> None:
         """Wait until the gate that judges now finds every metric good, and holds on."""
 
+        watch = ReleaseWatch(self.api, run.dag_id, run.run_id)
+
         def is_good() -> bool:
-            said = self._says(run)
+            said = _says(watch)
             return said is not None and not said.ends and all(
                 metric.verdict is Verdict.PASS for metric in said.metrics
             )  # fmt: skip
@@ -181,20 +183,17 @@ class Scene:
 
     def wait_for_reason(self, run: DagRun, pattern: str) -> Judgement:
         """Wait until the gate that judges now says something like this."""
+        watch = ReleaseWatch(self.api, run.dag_id, run.run_id)
         found: list[Judgement] = []
 
         def is_said() -> bool:
-            said = self._says(run)
+            said = _says(watch)
             if said is not None and re.search(pattern, said.reason):
                 found.append(said)
             return bool(found)
 
         self._wait(is_said, f"gate that says {pattern!r}", run)
         return found[0]
-
-    def _says(self, run: DagRun) -> Judgement | None:
-        record = read_record(self.api, run.dag_id, run.run_id)
-        return record.gates[-1].judgement if record and record.gates else None
 
     def pass_gates(self, run: DagRun, *step_ids: str) -> None:
         """Mark gates success one after the other, as soon as each of them judges."""
@@ -306,3 +305,14 @@ class Scene:
             await raise_weight(systems, token=token, canary=arm, weight=10, previous_weight=0)
 
         await self._with_systems(make)
+
+
+# Asked several times a second by many scenes at once: a watch reads only what is new.
+def _gates(watch: ReleaseWatch) -> list[GatePiece]:
+    watch.poll()
+    return watch.record.gates if watch.record else []
+
+
+def _says(watch: ReleaseWatch) -> Judgement | None:
+    gates = _gates(watch)
+    return gates[-1].judgement if gates else None

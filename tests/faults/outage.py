@@ -115,7 +115,6 @@ def _upgraded(
     before = dict(env)
     stage.lab.airflow.kill("triggerer")
     env["PYTHONPATH"] = ":".join(filter(None, [str(path), env.get("PYTHONPATH")]))
-    env["PYTHONDONTWRITEBYTECODE"] = ""
     stage.lab.airflow.start("triggerer")
     try:
         # Python keeps what it has compiled beside what it has loaded.
