@@ -85,7 +85,10 @@ class _Events:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What `prepare` opened: the token, the arms and what this release overrides."""
+    """What `prepare` opened: the token, the arms and what this release overrides.
+
+    `unjudged` is why nobody judges this release (`skip_analysis`), empty where it is judged.
+    """
 
     token: Token
     canary: Arm
@@ -93,6 +96,7 @@ class Attempt:
     opened_at: float
     interval_seconds: float | None = None
     dispersion: float | None = None
+    unjudged: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,13 @@ class StepStart:
     release_started_at: float
     state: dict[str, Any] | None = None
     first: bool = False
+
+    @property
+    def unjudged(self) -> str:
+        """Return why this step passes at once, empty where it is judged."""
+        if self.first:
+            return "first version of this service: nothing to compare it with"
+        return f"analysis is skipped: {self.attempt.unjudged}" if self.attempt.unjudged else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

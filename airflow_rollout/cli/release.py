@@ -47,6 +47,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--interval", type=_interval, help="time between two checks, e.g. 5s")
     parser.add_argument("--dispersion", type=float, help="how far errors come in clusters, from 1")
     parser.add_argument(
+        "--skip-analysis", metavar="REASON", type=_reason,
+        help="for a hotfix: judge nothing, and record why",
+    )  # fmt: skip
+    parser.add_argument(
         "--run-id", type=_run_id, help="id of the run: asking again with the same id starts nothing"
     )
     parser.add_argument("--wait", action="store_true", help="wait for the end of the release")
@@ -76,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
                     image=options.image,
                     interval=options.interval,
                     dispersion=options.dispersion,
+                    reason=options.skip_analysis,
                 ),
                 run_id=options.run_id or new_run_id(options.version),
             )
@@ -91,14 +96,20 @@ def release_conf(
     image: str | None = None,
     interval: str | None = None,
     dispersion: float | None = None,
+    reason: str | None = None,
 ) -> dict[str, Any]:
-    """Return the conf of a release: only what was said."""
+    """Return the conf of a release: only what was said.
+
+    :param reason: why the analysis is skipped, None where it is not.
+    """
     said = {
         "version": version,
         "url": url,
         "image": image,
         "interval": interval,
         "dispersion": dispersion,
+        "skip_analysis": None if reason is None else True,
+        "reason": reason,
     }
     return {name: value for name, value in said.items() if value is not None}
 
@@ -229,6 +240,12 @@ def _interval(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not {NATIVE_DURATION}") from None
     # Whole seconds are what a release may ask for; the API says so to anything else.
     return f"{seconds:.0f}s" if seconds.is_integer() else text
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("say why nobody is to judge this release")
+    return text
 
 
 def _run_id(text: str) -> str:

@@ -87,6 +87,7 @@ def rollout_task_group(
     own_tasks: OwnTasks | None = None,
     on_event: OnEvent | None = None,
     interval: str = "",
+    skip_analysis: str = "",
     **said: Unpack[Said],
 ) -> TaskGroup:
     """Make the same tasks inside the DAG that is open; what follows hangs on `released` only.
@@ -99,13 +100,20 @@ def rollout_task_group(
     :param own_tasks: as for `rollout_dag`.
     :param on_event: as for `rollout_dag`.
     :param interval: overrides the file's interval, for example ``5s`` (templated)
+    :param skip_analysis: why nobody judges this release (a hotfix), every gate passes at once;
+        empty: it is judged (templated)
     :param said: as for `rollout_dag`.
     :raises SpecError: as for `rollout_dag`.
     :raises ValueError: the enclosing DAG or group would break the way back.
     """
     spec = load(_beside_caller(file), said, ignore)
     _check_surroundings()
-    values = ReleaseValues(version=version, target=target, interval=interval)
+    values = ReleaseValues(
+        version=version,
+        target=target,
+        interval=interval,
+        skip_analysis=skip_analysis,
+    )
     group = RolloutTaskGroup(group_id or spec.name)
     with group:
         build_tasks(
@@ -120,6 +128,8 @@ def _from_params(target: str) -> ReleaseValues:
         target=f"{{{{ params.{target} }}}}",
         interval="{{ params.interval or '' }}",
         dispersion="{{ params.dispersion or '' }}",
+        # Without a reason the word itself, which is refused as one.
+        skip_analysis="{{ params.reason or 'true' if params.skip_analysis else '' }}",
     )
 
 

@@ -60,6 +60,26 @@ def release_params(spec: RolloutSpec) -> dict[str, Param]:
             title="Dispersion",
             description="How far errors come in clusters: 1 means independent requests",
         ),
+        **_hotfix_params(),
+    }
+
+
+def _hotfix_params() -> dict[str, Param]:
+    return {
+        "skip_analysis": Param(
+            default=False,
+            type="boolean",
+            title="Skip analysis",
+            description="For a hotfix: nobody judges this release, every gate passes at once",
+        ),
+        "reason": Param(
+            default=None,
+            type=["null", "string"],
+            minLength=1,
+            maxLength=500,
+            title="Reason",
+            description="Why the analysis is skipped; stands in the release's record",
+        ),
     }
 
 

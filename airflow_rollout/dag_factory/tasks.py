@@ -46,6 +46,7 @@ class ReleaseValues:
     target: str
     interval: str = ""
     dispersion: str = ""
+    skip_analysis: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,7 @@ def _prepare(
         target=values.target,
         interval=values.interval,
         dispersion=values.dispersion,
+        skip_analysis=values.skip_analysis,
         group=group,
         doc_md=_DOCS["prepare"],
         retries=_PROMOTE_RETRIES,

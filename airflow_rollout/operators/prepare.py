@@ -41,6 +41,9 @@ __all__ = ["PrepareReleaseOperator"]
 # How far preflight's reads look back: far enough for the slowest scrape in use.
 _LOOKBACK_SECONDS = 120.0
 
+# What says whether to skip the analysis, and not why.
+_NO_REASONS = frozenset({"true", "false", "yes", "no", "none"})
+
 
 class PrepareReleaseOperator(ReleaseOperator):
     """Check that everything answers, lower to weight 0 and open the release.
@@ -54,12 +57,16 @@ class PrepareReleaseOperator(ReleaseOperator):
     :param target: where it serves: a URL or an image, as the workload wants it (templated)
     :param interval: overrides the spec's interval, for example ``5s``; empty: not (templated)
     :param dispersion: overrides the spec's dispersion; empty: not (templated)
+    :param skip_analysis: why nobody judges this release (a hotfix), every gate passes at once;
+        empty: it is judged (templated)
     :param group: tells the rollouts of one DAG apart.
     :param way_back_task_ids: tasks that put traffic back; once one of them has begun in this run,
         nothing may be opened in it any more.
     """
 
-    template_fields: Sequence[str] = ("version", "target", "interval", "dispersion")
+    template_fields: Sequence[str] = (
+        "version", "target", "interval", "dispersion", "skip_analysis",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -69,6 +76,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         target: str,
         interval: str = "",
         dispersion: str = "",
+        skip_analysis: str = "",
         group: str = "",
         way_back_task_ids: Sequence[str] = (),
         **kwargs: Any,
@@ -80,6 +88,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         self.target = target
         self.interval = interval
         self.dispersion = dispersion
+        self.skip_analysis = skip_analysis
         self.group = group
 
     def execute(self, context: Context) -> None:
@@ -90,8 +99,9 @@ class PrepareReleaseOperator(ReleaseOperator):
         """Open the release and return its epoch; waits or raises where it cannot."""
         try:
             interval, dispersion = self._overrides()
+            unjudged = self._unjudged()
             spec = self.spec.overridden(interval_seconds=interval, dispersion=dispersion)
-            attempt, move, found, advice = run_async(self._open(context, spec))
+            attempt, move, found, advice = run_async(self._open(context, spec, not unjudged))
             self._end_if_over(context)
         except ReleaseBusy as error:
             self._wait_for_turn(context, error)
@@ -106,12 +116,15 @@ class PrepareReleaseOperator(ReleaseOperator):
             stable=move.split.stable if move.split else None,
             interval_seconds=interval,
             dispersion=dispersion,
+            unjudged=unjudged,
         )
         self.push(context, record.Key.ATTEMPT, attempt)
         self.push(context, record.Key.OUTLINE, _outline(spec, attempt, found))
         self.tell(
             context, f"release {move.reason}: {describe(move.split)}", epoch=attempt.token.epoch
         )
+        if unjudged:
+            self.tell(context, f"analysis is skipped: {unjudged}", epoch=attempt.token.epoch)
         for text in advice:
             self.tell(context, text, epoch=attempt.token.epoch)
         for one in found:
@@ -199,8 +212,15 @@ class PrepareReleaseOperator(ReleaseOperator):
         interval = parse_duration(self.interval, path="interval") if self.interval else None
         return interval, _number(self.dispersion, "dispersion")
 
+    def _unjudged(self) -> str:
+        """Return why nobody judges this release, empty if it is judged."""
+        reason = " ".join(str(self.skip_analysis or "").split())
+        if reason.lower() in _NO_REASONS:
+            raise SpecError("is no reason", path="skip_analysis", found=reason, allowed="why")
+        return reason
+
     async def _open(
-        self, context: Context, spec: RolloutSpec
+        self, context: Context, spec: RolloutSpec, is_judged: bool
     ) -> tuple[record.Attempt, Move, list[Finding], list[str]]:
         """Return what was opened, how, what the metrics say, and what a person should know."""
         now = time.time()
@@ -214,7 +234,7 @@ class PrepareReleaseOperator(ReleaseOperator):
         )
         canary = Arm(version=str(self.version), target=str(self.target))
         async with open_systems(spec, airflow_connections()) as systems:
-            found, advice = await _preflight(systems, spec)
+            found, advice = await _preflight(systems, spec, is_judged=is_judged)
             try:
                 move = await open_release(
                     systems, service=spec.traffic.service, token=token, canary=canary
@@ -233,18 +253,21 @@ async def _with_watcher(systems: Systems, busy: ReleaseBusy) -> ReleaseBusy:
     return ReleaseBusy(reason, found=busy.found, wanted=busy.wanted)
 
 
-async def _preflight(systems: Systems, spec: RolloutSpec) -> tuple[list[Finding], list[str]]:
+async def _preflight(
+    systems: Systems, spec: RolloutSpec, *, is_judged: bool
+) -> tuple[list[Finding], list[str]]:
     """Raise the first thing that would stop the release later anyway.
 
     Return what the metrics say, and what a person should know of router and workload. A metric
     that answers and has nothing of the stable version yet is no fault: it may be little traffic.
-    But a wrong name looks the same, and a step without numbers never passes.
+    But a wrong name looks the same, and a step without numbers never passes. Where nobody judges
+    nothing is asked: a hotfix must not wait for a metric system that is down too.
     """
     if Feature.WEIGHTS not in systems.router.features:
         raise PermanentAdapterError("cannot split by weight", system=spec.traffic.router)
     advice = await systems.preflight()
     findings = []
-    for metric in spec.judge.metrics:
+    for metric in spec.judge.metrics if is_judged else ():
         (one,) = await look(systems, [metric], seconds=_LOOKBACK_SECONDS, pause_seconds=None)
         if one.transient is not None:
             kind = TransientAdapterError if one.transient else PermanentAdapterError

@@ -64,7 +64,7 @@ class PromoteStepOperator(ReleaseOperator):
             before = self._handed_on(context, epoch)
             start, move = run_async(self._raise(spec, step, attempt, before))
         self.push(context, record.Key.STEP, start)
-        if before.state is None and self.previous_task_ids:
+        if before.state is None and self.previous_task_ids and not attempt.unjudged:
             self.tell(context, "no evidence was handed on: the judge begins anew", epoch=epoch)
         self.tell(context, f"{step.weight} % of traffic: {move.reason}", epoch=epoch)
 
@@ -94,7 +94,10 @@ class PromoteStepOperator(ReleaseOperator):
             state=before.state,
         )
         async with open_systems(spec, airflow_connections()) as systems:
-            sampled = await _sample(systems, spec, step, replace(start, written_at=clock.now()))
+            sampled = before.state
+            if not attempt.unjudged:
+                begun = replace(start, written_at=clock.now())
+                sampled = await _sample(systems, spec, step, begun)
             move = await raise_weight(
                 systems,
                 token=attempt.token,

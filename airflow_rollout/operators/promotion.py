@@ -61,6 +61,8 @@ class PromoteCanaryOperator(ReleaseOperator):
         with self.telling(context, "promotion", epoch):
             _, doubt = run_async(self._promote(attempt))
         reason = f"promoted: {attempt.canary.version} is the stable version"
+        if attempt.unjudged:
+            reason += f", unjudged: {attempt.unjudged}"
         end = record.End(epoch=epoch, outcome=Outcome.PROMOTED, reason=reason, at=time.time())
         self.push(context, record.Key.END, end)
         self.tell(context, f"{reason} ({doubt})" if doubt else reason, epoch=epoch)

@@ -153,8 +153,8 @@ class GateLoop:
 
     async def run(self) -> GatePiece:
         """Return the gate's last word; traffic is safe by then, or the piece says why not."""
-        if self._start.first:
-            return await self._end(_first_version(self._clock.now()))
+        if self._start.unjudged:
+            return await self._end(_passed(self._start.unjudged, at=self._clock.now()))
         with CROWD.joined():
             askers = [asyncio.create_task(asker) for asker in self._askers()]
             try:
@@ -393,6 +393,5 @@ def _stopped_by(fault: str, judgement: Judgement) -> Judgement:
     return replace(judgement, verdict=Verdict.FAIL, ends=True, reason=f"FAIL {fault}")
 
 
-def _first_version(at: float) -> Judgement:
-    reason = "PASS first version of this service: nothing to compare it with"
-    return Judgement(at=at, verdict=Verdict.PASS, ends=True, reason=reason)
+def _passed(reason: str, *, at: float) -> Judgement:
+    return Judgement(at=at, verdict=Verdict.PASS, ends=True, reason=f"PASS {reason}")

@@ -213,6 +213,16 @@ def test_only_what_was_said_is_sent(call: Call) -> None:
     }
 
 
+def test_a_hotfix_sends_its_reason(call: Call) -> None:
+    airflow = Airflow(*GOOD_RUN)
+    call(airflow, "--skip-analysis", "CVE-2026-1")
+    assert json.loads(airflow.transport.requests[-1].content)["conf"] == {
+        "version": "v2",
+        "skip_analysis": True,
+        "reason": "CVE-2026-1",
+    }
+
+
 def test_json_lines_carry_the_record(call: Call) -> None:
     code, out, _ = call(Airflow(*BAD_RUN), "--wait", "--format", "json")
     lines = [json.loads(line) for line in out.splitlines()]
@@ -297,6 +307,8 @@ def test_an_unknown_rollout_names_the_files_airflow_cannot_read(call: Call) -> N
         ["checkout", "--version", "v2", "--run-id", "a b"],
         ["checkout", "--version", "v2", "--dispersion", "much"],
         ["checkout", "--version", "v2", "--timeout", "5m"],
+        ["checkout", "--version", "v2", "--skip-analysis", " "],
+        ["checkout", "--version", "v2", "--skip-analysis"],
     ],
 )
 def test_a_wrong_call_exits_2_and_starts_nothing(

@@ -29,15 +29,31 @@ def accepts(dag: DAG, name: str, value: object) -> bool:
     return True
 
 
-def test_a_release_may_say_four_things_and_no_weights_steps_or_thresholds(shop: DAG) -> None:
-    assert set(shop.params) == {"version", "url", "interval", "dispersion"}
+def test_a_release_may_say_six_things_and_no_weights_steps_or_thresholds(shop: DAG) -> None:
+    assert set(shop.params) == {
+        "version", "url", "interval", "dispersion", "skip_analysis", "reason",
+    }  # fmt: skip
 
 
 def test_nothing_has_no_default_and_what_must_be_given_refuses_its_own(shop: DAG) -> None:
-    for name in shop.params:
-        assert shop.params.get_param(name).value is None
-    required = {name for name in shop.params if not accepts(shop, name, None)}
-    assert required == {"version", "url"}
+    defaults = {name: shop.params.get_param(name).value for name in shop.params}
+    assert defaults.pop("skip_analysis") is False
+    assert set(defaults.values()) == {None}
+    assert {name for name in defaults if not accepts(shop, name, None)} == {"version", "url"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "good"),
+    [
+        ("skip_analysis", True, True), ("skip_analysis", "true", False),
+        ("skip_analysis", None, False), ("reason", "CVE-2026-1", True), ("reason", "", False),
+        ("reason", "x" * 501, False), ("reason", 1, False),
+    ],
+)  # fmt: skip
+def test_skipping_the_analysis_is_said_and_why(
+    shop: DAG, name: str, value: object, good: bool
+) -> None:
+    assert accepts(shop, name, value) is good
 
 
 @pytest.mark.parametrize(

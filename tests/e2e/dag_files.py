@@ -19,7 +19,7 @@ DOCUMENTS = _HERE / "documents"
 PARSED_WHEN_CHANGED = {"min_file_process_interval": 3600}
 
 _WHOLE = (
-    "promoted", "errors", "latency", "crash", "gate-failed", "gate-success", "run-failed",
+    "promoted", "errors", "hotfix", "latency", "crash", "gate-failed", "gate-success", "run-failed",
     "run-success", "cleared", "task-cleared",
 )  # fmt: skip
 _SHORT = (

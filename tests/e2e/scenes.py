@@ -117,6 +117,14 @@ def _login(scene: Scene) -> dict[str, str]:
 
 Play = Callable[[Scene], dict[str, Any]]
 
+
+def hotfix(scene: Scene) -> dict[str, Any]:
+    """A version that any gate would stop, released with a reason why nobody may judge it."""
+    scene.given_stable("v1")
+    scene.given_version("v2", **BROKEN)
+    return {"ended": scene.release("v2", skip_analysis=True, reason="closes the payment hole")}
+
+
 SCENES: dict[str, Play] = {
     **ASKED,
     **BUSY,
@@ -124,6 +132,7 @@ SCENES: dict[str, Play] = {
     **NEWS,
     "crash": crash,
     "errors": errors,
+    "hotfix": hotfix,
     "latency": latency,
     "native": native,
     "observe": observe,

@@ -144,3 +144,14 @@ def test_task_group_lets_its_downstream_wait_for_the_release(played: Played) -> 
     assert good.tasks["release.smoke_test"] == "success"
     assert good.tasks["release.load_test_10"] == "success"
     assert good.split.stable.version == "v3"
+
+
+@pytest.mark.scene("hotfix")
+def test_hotfix_is_promoted_unjudged_and_the_record_says_why(played: Played) -> None:
+    ended: Released = played["ended"]
+    is_promoted(ended, "v2")
+    why = "closes the payment hole"
+    assert [gate.judgement.reason for gate in ended.record.gates] == [
+        f"PASS analysis is skipped: {why}"
+    ] * 3
+    assert ended.record.reason.endswith(f"unjudged: {why}")

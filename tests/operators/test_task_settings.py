@@ -67,7 +67,7 @@ def test_every_task_leads_to_the_page_of_its_release(kind: type[ReleaseOperator]
 
 def test_only_what_a_release_says_is_templated() -> None:
     assert set(PrepareReleaseOperator.template_fields) == {
-        "version", "target", "interval", "dispersion",
+        "version", "target", "interval", "dispersion", "skip_analysis",
     }  # fmt: skip
     for kind in ARGUMENTS:
         if kind is not PrepareReleaseOperator:

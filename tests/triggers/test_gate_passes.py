@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from gates import AWAY, MINE, Gate, at_ten_percent, is_safe, never, started
 from in_memory import World, make_spec
@@ -100,6 +102,17 @@ def test_the_first_version_of_a_service_passes_at_once_and_asks_nothing() -> Non
     assert (piece.judgement.verdict, gate.ended_after) == (Verdict.PASS, 0.0)
     assert "first version of this service" in piece.judgement.reason
     assert (gate.world.provider.reads, gate.world.workload.probes) == ([], 0)
+
+
+def test_a_release_that_nobody_judges_passes_at_once_and_asks_nothing() -> None:
+    start = started()
+    start = replace(start, attempt=replace(start.attempt, unjudged="closes a hole"))
+    gate = Gate(at_ten_percent(), start=start)
+    gate.world.provider.answer = never
+    piece = gate.run()
+    assert (piece.judgement.verdict, gate.ended_after) == (Verdict.PASS, 0.0)
+    assert piece.judgement.reason == "PASS analysis is skipped: closes a hole"
+    assert (gate.world.router.written, gate.world.workload.probes) == ([], 0)
 
 
 def test_a_gate_that_observes_never_writes_whatever_it_measures() -> None:
