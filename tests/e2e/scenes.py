@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asked import ASKED
+from blue_green import BLUE_GREEN
 from busy import BUSY
 from clicks import CLICKS
 from scene import BROKEN, Scene
@@ -127,6 +128,7 @@ def hotfix(scene: Scene) -> dict[str, Any]:
 
 SCENES: dict[str, Play] = {
     **ASKED,
+    **BLUE_GREEN,
     **BUSY,
     **CLICKS,
     **NEWS,
