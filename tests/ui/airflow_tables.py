@@ -84,7 +84,8 @@ class Tables:
         )  # fmt: skip
 
     def action(self, dag_id: str, run_id: str, event: str, **more: Any) -> None:
-        self._insert(Log, dttm=BEGAN, dag_id=dag_id, run_id=run_id, event=event, **more)
+        values = {"dttm": BEGAN, "dag_id": dag_id, "run_id": run_id, "event": event, **more}
+        self._insert(Log, **values)
 
     def piece(self, dag_id: str, run_id: str, task_id: str, key: str, value: Any) -> None:
         """Push a piece as Airflow does: what was there goes, what is new has a later time."""

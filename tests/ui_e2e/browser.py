@@ -195,6 +195,11 @@ class Tab:
             raise RuntimeError(details.get("exception", {}).get("description") or details["text"])
         return answer["result"].get("value")
 
+    def hear(self) -> None:
+        """Take in what the page has done or complained of until now."""
+        # Two turns: a promise that nobody waits for is told of at the end of its turn.
+        self.js("new Promise((done) => setTimeout(() => setTimeout(done)))")
+
     def text(self, selector: str = ".rollout") -> str:
         """Return the visible text of an element, empty where there is none."""
         quoted = json.dumps(selector)

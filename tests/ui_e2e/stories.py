@@ -15,7 +15,7 @@ from airflow_rollout.seen import SeriesPiece
 
 __all__ = [
     "DISGUISED", "HOSTILE", "LONG", "leave_extreme", "leave_hostile", "leave_long",
-    "leave_rolled_back",
+    "leave_rolled_back", "leave_sixty",
 ]  # fmt: skip
 
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>"""
@@ -114,3 +114,19 @@ def leave_long(tables: Tables) -> None:
         )
         tables.piece("shop", "r1", _GATE, f"series_5_{number}", to_piece(part))
     tables.end("shop", "r1", Outcome.PROMOTED, after=6 * 3600.0)
+
+
+def leave_sixty(tables: Tables) -> None:
+    """Leave sixty releases; every second one harmed one to three requests and was stopped."""
+    for number in range(60):
+        run_id = f"r{number}"
+        is_good = number % 2 == 0
+        tables.run("shop", run_id, state="success" if is_good else "failed", end_date=BEGAN)
+        tables.release("shop", run_id, version=f"v{number}")
+        verdict = Verdict.PASS if is_good else Verdict.FAIL
+        gate = gate_piece(run_id, verdict, reason=verdict.name, ends=True)
+        finding = replace(gate.judgement.metrics[0], canary_bad=0 if is_good else 1 + number % 3)
+        stop = gate.stop and replace(gate.stop, written_at=gate.stop.decided_at + number % 25)
+        gate = replace(gate, judgement=replace(gate.judgement, metrics=(finding,)), stop=stop)
+        tables.piece("shop", run_id, _GATE, "gate", to_piece(gate))
+        tables.end("shop", run_id, Outcome.PROMOTED if is_good else Outcome.ROLLED_BACK)

@@ -1,5 +1,5 @@
 /* Three charts on one time axis, drawn as SVG: lines, limits, marks, and one moment to look at. */
-import { h, plain, s } from "./dom.js";
+import { h, plain, s, show } from "./dom.js";
 import { mark } from "./words.js";
 
 const LEFT = 58;
@@ -40,6 +40,15 @@ function times(from, to, width) {
   const rough = ((to - from) * 80) / Math.max(width, 80);
   return multiples(from, to, STEP_SECONDS.find((one) => one >= rough) || rough);
 }
+
+/** How each kind of mark looks around its place: told apart by form, not by colour alone. */
+const SHAPES = {
+  raised: (x, y) => s("path", { d: `M${x - 5} ${y + 4}h10l-5 -9z` }),
+  passed: (x, y) => s("circle", { cx: x, cy: y, r: 4 }),
+  stopped: (x, y) => s("path", { class: "stroke", d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` }),
+  person: (x, y) => s("path", { d: `M${x} ${y - 6}l6 6l-6 6l-6 -6z` }),
+  other: (x, y) => s("rect", { x: x - 2, y: y - 2, width: 4, height: 4 }),
+};
 
 /** Return the index of the last point at or before a time, -1 where there is none. */
 export function indexAt(points, at) {
@@ -90,9 +99,13 @@ function path(points, x, y, isSteps) {
   return text;
 }
 
+/** Return what a kind of mark looks like, with its word. */
+const keyOf = ([kind, tone, word]) =>
+  h("span", {}, s("svg", { class: `mark ${tone}`, width: 14, height: 14, "aria-hidden": "true" }, SHAPES[kind](7, 7)), word);
+
 /** A chart in an element of its own; `group` shares the time axis and the moment looked at. */
 export class Chart {
-  constructor(group, { title, hint, height, log, marked }) {
+  constructor(group, { title, hint, height, log, kinds }) {
     this.group = group;
     this.title = title;
     this.height = height;
@@ -101,10 +114,11 @@ export class Chart {
     this.data = { lines: [], limits: [], marks: [], format: String };
     this.legend = h("div", { class: "legend" });
     this.name = h("h3", {}, title);
-    this.hint = h("span", { class: "muted" }, hint || "");
+    this.kinds = kinds || [];
+    this.hint = h("span", { class: "muted hint" }, hint || "");
     this.svg = s("svg", { role: "img", tabindex: "0", class: "plot", height });
     // Below the chart: what comes and goes above it would move the chart under the pointer.
-    this.said = marked ? h("p", { class: "said" }) : null;
+    this.said = kinds ? h("p", { class: "said" }) : null;
     this.element = h("section", { class: "card chart" },
       h("header", {}, this.name, this.hint, this.legend), this.svg, this.said);
     this.cursor = s("line", { class: "cursor", y1: TOP, y2: height - BOTTOM, visibility: "hidden" });
@@ -118,6 +132,8 @@ export class Chart {
     this.data = data;
     if (data.title) this.name.textContent = plain(data.title);
     this.svg.setAttribute("aria-label", plain(data.summary || this.title));
+    const seen = this.kinds.filter(([kind]) => data.marks.some((one) => one.kind === kind));
+    if (seen.length) show(this.hint, seen, () => seen.map(keyOf));
   }
 
   x(at) {
@@ -230,8 +246,8 @@ export class Chart {
     const x = this.x(one.at);
     return [
       s("g", { class: `mark ${one.tone}` },
-        s("line", { x1: x, x2: x, y1: TOP, y2: bottom }),
-        s("circle", { cx: x, cy: TOP + 2, r: 4 }),
+        one.kind === "other" ? null : s("line", { x1: x, x2: x, y1: TOP, y2: bottom }),
+        SHAPES[one.kind](x, TOP + 2),
         s("title", {}, one.text)),
     ];
   }
@@ -257,6 +273,8 @@ export class Chart {
     const when = isLooking ? [h("span", { class: "muted" }, mark(at - this.group.zero))] : [];
     this.legend.replaceChildren(...when, ...items, ...limits);
     const near = isLooking ? this.data.marks.filter((one) => Math.abs(this.x(one.at) - this.x(at)) <= Math.max(6, this.width / 190)) : [];
+    // There is room for a line: what happened to the release comes first.
+    near.sort((one, other) => (one.kind === "other") - (other.kind === "other"));
     this.said?.replaceChildren(...near.map((one) => h("span", { class: one.tone }, `${mark(one.at - this.group.zero)} ${one.text} `)));
   }
 }

@@ -65,12 +65,24 @@ export function show(place, what, build) {
   focus();
 }
 
+/** Copy a text; only pages with TLS, or of this machine, may do it the newer way. */
+async function copy(text, beside) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = h("textarea", { class: "unseen", readonly: true, "aria-label": "Copied text" }, text);
+  beside.after(area);
+  area.select();
+  const isDone = document.execCommand("copy");
+  area.remove();
+  beside.focus();
+  if (!isDone) throw new Error("not copied");
+}
+
 /** Return a button that copies a text and says so. */
 export function copyButton(text, label) {
   const button = h("button", { type: "button", class: "small", "aria-label": `Copy ${label}` }, "Copy");
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(text);
+      await copy(text, button);
       button.textContent = "Copied";
     } catch {
       button.textContent = "Not allowed";

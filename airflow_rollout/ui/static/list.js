@@ -25,7 +25,7 @@ const nameOf = (row) => (row.namespace ? `${row.service} · ${row.namespace}` : 
 
 /** Show the list in an element until the function that is returned is called. */
 export function mountList(element, { navigate }) {
-  const state = { cursor: "", rows: null, filter: asked("show"), search: asked("q"), open: asked("service") };
+  const state = { cursor: "", rows: null, filter: asked("show"), search: asked("q"), open: asked("service"), history: null };
   const above = h("div", { class: "above" });
   const search = h("input", { type: "search", placeholder: "Service, version, reason", "aria-label": "Search", value: state.search });
   const filters = h("div", { class: "ranges", role: "group", "aria-label": "Filter" });
@@ -38,6 +38,8 @@ export function mountList(element, { navigate }) {
 
   function change(wanted) {
     Object.assign(state, wanted);
+    // Opened again it is asked for again.
+    if ("open" in wanted) state.history = null;
     keep({ show: state.filter, q: state.search, service: state.open });
     render();
   }
@@ -87,7 +89,14 @@ export function mountList(element, { navigate }) {
       h("td", { class: "why" }, h("span", { title: row.reason || "" }, row.reason || "–"), before),
       h("td", { class: "n" }, exposure, row.safe_seconds !== null && row.safe_seconds !== undefined ? h("div", { class: "muted" }, `safe in ${span(row.safe_seconds)}`) : null),
       h("td", { class: "n" }, clock(row.started_at), row.by ? h("div", { class: "muted" }, row.by) : null));
-    return isOpen ? [main, h("tr", {}, h("td", { colspan: 8, class: "history" }, historyView(row, navigate)))] : [main];
+    return isOpen ? [main, h("tr", {}, h("td", { colspan: 8, class: "history" }, history(key, row)))] : [main];
+  }
+
+  /** Return the history of a row; the same element until a release of it begins or ends. */
+  function history(key, row) {
+    const of = JSON.stringify([key, row.run_id, row.state]);
+    if (state.history?.of !== of) state.history = { of, element: historyView(row, navigate) };
+    return state.history.element;
   }
 
   function weight(row) {

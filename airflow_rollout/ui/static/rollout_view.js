@@ -10,6 +10,8 @@ import { clock, mark, measured, number, plural, span, stateOf } from "./words.js
 
 const RANGES = [["", "All"], ["900", "15 min"], ["300", "5 min"], ["60", "1 min"]];
 const ASKS = "a person decides";
+// What happened, with its tone: the marks of the weight.
+const KINDS = [["raised", "info", "raised"], ["passed", "good", "passed"], ["stopped", "bad", "stopped"], ["person", "warn", "by a person"], ["other", "idle", "other"]];
 
 /** Return the state of a record as the list calls it. */
 const nameOf = (record, run) =>
@@ -31,7 +33,7 @@ export class Rollout {
     this.charts = new Charts(page.say);
     this.values = this.charts.add({ title: "Metric", height: 190 });
     this.evidence = this.charts.add({ title: "Evidence against the new version", hint: "log scale", height: 150, log: true });
-    this.weight = this.charts.add({ title: "Weight of the new version", height: 120, marked: true });
+    this.weight = this.charts.add({ title: "Weight of the new version", height: 120, kinds: KINDS });
     this.element = h("article", { class: "release", "aria-label": group || "Release" }, this.head,
       h("div", { class: "columns" },
         h("div", { class: "main" }, this.tools, ...this.charts.charts.map((chart) => chart.element)),
@@ -241,10 +243,19 @@ export class Rollout {
   }
 
   marks() {
-    const promotes = this.data.gates.map((gate) => ({ at: gate.written_at, tone: "info", text: `${gate.weight} %` }));
-    const verdicts = this.data.gates.filter((gate) => gate.judgement.ends).map((gate) => ({
-      at: gate.judgement.at, tone: gate.judgement.verdict === 0 ? "good" : "bad", text: gate.judgement.reason }));
-    const clicks = this.feed.actions.map((one) => ({ at: one.at, tone: "warn", text: `${one.who}: ${one.what} ${one.task}` }));
-    return [...promotes, ...verdicts, ...clicks];
+    const { gates, timeline } = this.data;
+    const found = gates.map((gate) => ({ at: gate.written_at, kind: "raised", text: `${gate.weight} %` }));
+    for (const { judgement, stop } of gates) {
+      if (judgement.ends) found.push({ at: judgement.at, kind: judgement.verdict === 0 ? "passed" : "stopped", text: judgement.reason });
+      if (stop?.error) found.push({ at: stop.decided_at, kind: "stopped", text: stop.error });
+    }
+    for (const one of this.feed.actions.filter((action) => !action.task || this.tasks(action.task)))
+      found.push({ at: one.at, kind: "person", text: `${one.who}: ${one.what} ${one.task}` });
+    // Promotes and verdicts are lines of the timeline too; the others are what else went on or wrong.
+    const told = new Set(found.map((one) => one.text));
+    for (const one of timeline)
+      if (!one.task.endsWith(".promote") && !told.has(one.text)) found.push({ at: one.at, kind: "other", text: `${one.task}: ${one.text}` });
+    const tones = Object.fromEntries(KINDS);
+    return found.map((one) => ({ ...one, tone: tones[one.kind] }));
   }
 }

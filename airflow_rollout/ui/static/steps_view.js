@@ -65,7 +65,7 @@ function counts(data, gate) {
     const enough = least && metric.evidence !== null ? ` (at least ${least})` : "";
     const requests = metric.canary_requests ? `${plural(metric.canary_requests, "request")}${enough}` : "no count";
     return h("li", {}, h("span", { class: `glyph ${metric.verdict === 0 ? "good" : metric.verdict === 4 ? "bad" : "idle"}`, "aria-hidden": "true" },
-      metric.verdict === 0 ? "✓" : metric.verdict === 4 ? "✕" : "·"), ` ${metric.name}: ${VERDICTS[metric.verdict]}, ${requests}${metric.observed_only ? ", observed only" : ""}`);
+      metric.verdict === 0 ? "✓" : metric.verdict === 4 ? "✕" : "·"), ` ${metric.name}: ${VERDICTS[metric.verdict]}, `, h("span", { class: "whole" }, requests), metric.observed_only ? ", observed only" : "");
   }));
 }
 
