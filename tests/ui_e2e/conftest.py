@@ -21,7 +21,7 @@ from views import Served
 
 from airflow_rollout.demo.lab import Lab
 
-SERVICES = ("bad", "good", "asks", "held")
+SERVICES = ("bad", "good", "asks", "held", "behind")
 
 # Somebody who may look, somebody who may act.
 _USERS = "admin:admin,ann:user,vic:viewer"

@@ -3,54 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import httpx
 import pytest
-from browser import Tab
-from scene import BROKEN
-from ui_stage import Stage
+from ui_stage import HELD_RATE, Stage, confirm, line, start
+from views import BADGE
 
 pytestmark = pytest.mark.e2e
 
-BADGE = ".rollout .title .badge"
 _HELD = "held/dagRuns/release-v2"
 
 
-def start(stage: Stage, service: str, **conf: Any) -> None:
-    """Release v2 of a service that has a stable v1 and users."""
-    scene = stage.scene(service)
-    scene.given_stable("v1")
-    scene.given_version("v2", **(BROKEN if service == "bad" else {}))
-    scene.start("v2", **conf)
-
-
-def line(tab: Tab, chart: int, tone: str) -> str:
-    """Return the path of a line of a chart, empty while it has none."""
-    found = tab.js(
-        f"document.querySelectorAll('.rollout .plot')[{chart}]"
-        f"?.querySelector('.line.{tone}')?.getAttribute('d') ?? ''"
-    )
-    return str(found)
-
-
-def confirm(tab: Tab, key: str, says: str, comment: str = "") -> None:
-    """Click an action, read what it is going to do, and say yes."""
-    tab.click(f".rollout [data-key={key}]")
-    tab.wait_for_text(says, within="dialog")
-    if comment:
-        tab.click("dialog textarea")
-        tab.type(comment)
-    tab.click("dialog [type=submit]")
-
-
 @pytest.fixture(scope="module")
-def held(stage: Stage) -> Stage:
-    """Return the stage with a release that is judged until somebody ends it."""
-    start(stage, "held")
-    return stage
+def held(stage: Stage) -> Iterator[Stage]:
+    """Yield the stage with a release that is judged until somebody ends it."""
+    start(stage, "held", rate=HELD_RATE)
+    yield stage
+    stage.leave("held")
 
 
 def test_a_bad_release_is_watched_live_from_its_start_to_its_rollback(
@@ -60,6 +32,7 @@ def test_a_bad_release_is_watched_live_from_its_start_to_its_rollback(
     tab = stage.tab(width=1440, height=1250)
     tab.go(stage.page("bad"))
     tab.wait_for_text("rolled back", within=BADGE, seconds=90)
+    stage.leave("bad")
     tab.wait(lambda: line(tab, 0, "canary") and line(tab, 1, "canary"))
     said = tab.text(".rollout .head")
     assert "FAIL request-success-rate" in said
@@ -78,6 +51,15 @@ def test_a_bad_release_is_watched_live_from_its_start_to_its_rollback(
     dark.picture(pictures / "rollback-dark.png")
 
 
+def test_a_step_leads_to_its_task_and_what_that_has_logged(stage: Stage) -> None:
+    tab = stage.tab("vic")
+    tab.go(stage.page("bad"))
+    tab.click(".rollout .step [data-key='step_01.gate']")
+    tab.wait("location.pathname === '/dags/bad/runs/release-v2/tasks/step_01.gate'")
+    tab.wait_for_text("FAIL request-success-rate", within="body")
+    stage.check_quiet(tab)
+
+
 def test_a_good_release_is_watched_live_to_its_promotion(stage: Stage, pictures: Path) -> None:
     start(stage, "good", interval="5s")
     tab = stage.tab("vic", width=1280, height=1250)
@@ -87,6 +69,7 @@ def test_a_good_release_is_watched_live_to_its_promotion(stage: Stage, pictures:
     before = line(tab, 0, "canary")
     tab.wait(lambda: line(tab, 0, "canary") != before, 20)
     tab.wait_for_text("promoted", within=BADGE, seconds=120)
+    stage.leave("good")
     assert "100 %" in tab.text(".rollout .facts")
     stage.check_quiet(tab)
     tab.picture(pictures / "promotion.png")
@@ -116,6 +99,7 @@ def test_what_another_site_could_send_changes_nothing(held: Stage) -> None:
     assert held.forced(tab, "POST", f"{_HELD}/clear", clear, "text/plain") >= 400
     gate = f"{_HELD}/taskInstances/step_01.gate"
     assert held.forced(tab, "PATCH", gate, {"new_state": "failed"}, "text/plain") >= 400
+    assert held.forced(tab, "PATCH", _HELD, {"state": "failed"}, "text/plain") >= 400
     for path in (f"{_HELD}/clear", f"{gate}?new_state=failed", f"{_HELD}?state=failed"):
         tab.js(f"fetch({json.dumps(f'{held.url}/api/v2/dags/{path}')}).then((a) => a.status)")
     assert held.lab.airflow.api.task_states("held", "release-v2") == before
@@ -201,6 +185,7 @@ def test_a_step_that_asks_is_approved_with_a_comment(stage: Stage) -> None:
     tab.wait_for_text("Approve", seconds=90)
     confirm(tab, "promote", "Approve this step?", "seen by the team")
     tab.wait_for_text("promoted", within=BADGE, seconds=90)
+    stage.leave("asks")
     tab.click("[data-key=open-people]")
     assert "seen by the team" in tab.text("[data-key=people]")
     stage.check_quiet(tab)
@@ -273,8 +258,17 @@ def test_a_run_that_is_no_release_says_so_beside_another_plugin(stage: Stage) ->
     tab.wait_for_text("No release here", seconds=60)
     tab.go(f"{stage.url}/dags/none/runs/r1/plugin/other")
     tab.wait("document.querySelector('#other')?.innerText === 'other'")
-    tab.go(stage.page("none", "r1"))
-    tab.wait_for_text("No release here")
+    # And from one to the other within Airflow's page, which keeps what it has loaded.
+    tab.js("globalThis.stays = true")
+    for place, seen in (
+        ("/dags/none/runs/r1/plugin/rollout", "No release here"),
+        ("/dags/none/runs/r1/plugin/other", "other"),
+        ("/dags/none/runs/r1/plugin/rollout", "No release here"),
+        ("/plugin/rollouts", "Needs attention"),
+    ):
+        tab.click(f"a[href$='{place}']")
+        tab.wait_for_text(seen, within="#other" if seen == "other" else ".rollout")
+    assert tab.js("globalThis.stays")
     stage.check_quiet(tab)
 
 
