@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 
 from airflow_rollout.errors import SpecError
-from airflow_rollout.spec.durations import parse_duration
 from airflow_rollout.spec.model import MetricSource
-from airflow_rollout.spec.options import option_number, read_options
+from airflow_rollout.spec.options import option_number, option_seconds, read_options
 
 __all__ = ["SourceOptions", "read_source_options"]
 
@@ -16,11 +15,14 @@ _PLACE = re.compile(r"\{(\w*)\}")
 
 
 class SourceOptions:
-    """The options of one source, each read once and checked."""
+    """The options of one source, each read once and checked.
+
+    :param timeout_seconds: how long a read may take where `timeout` says nothing.
+    """
 
     def __init__(self, found: Mapping[str, str], timeout_seconds: float) -> None:
         self._found = found
-        self.timeout_seconds = timeout_seconds
+        self.timeout_seconds = self.seconds("timeout", timeout_seconds, minimum=0.1, maximum=120)
 
     def text(self, name: str, default: str = "") -> str:
         """Return an option as it is written."""
@@ -41,13 +43,7 @@ class SourceOptions:
         text = self._found.get(name)
         if text is None:
             return default
-        try:
-            value = float(text)
-        except ValueError:
-            value = parse_duration(text, path=f"source.{name}")
-        return option_number(
-            str(value), path=f"source.{name}", minimum=minimum, maximum=maximum, unit="s"
-        )
+        return option_seconds(text, path=f"source.{name}", minimum=minimum, maximum=maximum)
 
     def whole(self, name: str, default: int, *, minimum: int, maximum: int) -> int:
         """Return a whole number."""
@@ -91,14 +87,8 @@ def read_source_options(
     """
     named = {
         **allowed,
-        "timeout": f"seconds a read may take, {timeout_seconds:g} if not given",
+        "timeout": f"how long a read may take, {timeout_seconds:g}s if not given",
     }
-    found = read_options(source.options, allowed=named, path="source")
-    timeout = option_number(
-        found.get("timeout", str(timeout_seconds)),
-        path="source.timeout",
-        minimum=0.1,
-        maximum=120,
-        unit="s",
+    return SourceOptions(
+        read_options(source.options, allowed=named, path="source"), timeout_seconds
     )
-    return SourceOptions(found, timeout)

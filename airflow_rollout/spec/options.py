@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_rollout.errors import SpecError
+from airflow_rollout.spec.durations import parse_duration
 
-__all__ = ["option_number", "read_options"]
+__all__ = ["option_number", "option_seconds", "read_options"]
 
 
 def read_options(
@@ -46,3 +47,15 @@ def option_number(
     if not minimum <= value <= maximum:
         raise SpecError("out of bounds", path=path, found=text, allowed=allowed)
     return value
+
+
+def option_seconds(text: str, *, path: str, minimum: float, maximum: float) -> float:
+    """Return a duration in seconds; a bare number is seconds.
+
+    :raises SpecError: not a duration, or out of bounds.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = parse_duration(text, path=path)
+    return option_number(str(value), path=path, minimum=minimum, maximum=maximum, unit="s")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_rollout.errors import SpecError
 from airflow_rollout.spec.model import WorkloadRef
-from airflow_rollout.spec.options import option_number, read_options
+from airflow_rollout.spec.options import option_seconds, read_options
 from airflow_rollout.workloads.base import Place, TargetForm, Workload
 from airflow_rollout.workloads.deployment import TARGET as DEPLOYMENT_TARGET
 from airflow_rollout.workloads.deployment import DeploymentWorkload
@@ -42,7 +42,7 @@ def _endpoints(ref: WorkloadRef, place: Place) -> Workload:  # noqa: ARG001 - it
         ref.options,
         allowed={
             "health_path": "what a probe asks for, / if not given",
-            "timeout": "seconds a probe waits, 1 if not given",
+            "timeout": "how long a probe waits, 1s if not given",
         },
         path="workload",
     )
@@ -51,8 +51,8 @@ def _endpoints(ref: WorkloadRef, place: Place) -> Workload:  # noqa: ARG001 - it
         raise SpecError(
             "not a path", path="workload.health_path", found=path, allowed="a path like /healthz"
         )
-    seconds = option_number(
-        options.get("timeout", "1"), path="workload.timeout", minimum=0.05, maximum=60, unit="s"
+    seconds = option_seconds(
+        options.get("timeout", "1"), path="workload.timeout", minimum=0.05, maximum=60
     )
     return EndpointsWorkload(health_path=path, timeout_seconds=seconds)
 

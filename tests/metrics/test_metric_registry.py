@@ -12,6 +12,7 @@ from airflow_rollout.analysis.parameters import Metric, Question
 from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.query_sets import QUERY_SETS
 from airflow_rollout.metrics.registry import PROVIDERS, check_metric, make_provider
+from airflow_rollout.metrics.source_options import read_source_options
 from airflow_rollout.spec.model import MetricSource
 from airflow_rollout.traffic.registry import ROUTERS
 
@@ -55,6 +56,11 @@ def test_an_unknown_provider_names_the_known_ones() -> None:
 def test_a_timeout_out_of_bounds_is_refused(value: str) -> None:
     with pytest.raises(SpecError, match=r"source\.timeout"):
         make_provider(source("scrape", ("timeout", value)))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("2", 2.0), ("0.5", 0.5), ("2s", 2.0), ("1m", 60.0)])
+def test_a_timeout_has_a_unit_or_is_seconds(text: str, seconds: float) -> None:
+    assert read_source_options(source("scrape", ("timeout", text)), {}).timeout_seconds == seconds
 
 
 VALUE = Metric(name="queue", question=Question.VALUE, query="sum(queue_length)")

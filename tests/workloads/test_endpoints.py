@@ -75,6 +75,11 @@ def test_path_and_timeout_are_options() -> None:
     assert sent[0].timeout_seconds == 0.5
 
 
+def test_a_timeout_may_have_a_unit() -> None:
+    _, sent = probe("http://a:1", {"http://a:1/": 200}, ("timeout", "1500ms"))
+    assert sent[0].timeout_seconds == 1.5
+
+
 def test_a_probe_waits_one_second_unless_told_otherwise() -> None:
     _, sent = probe("http://a:1", {"http://a:1/": 200})
     assert sent[0].timeout_seconds == 1.0
