@@ -25,6 +25,9 @@ _START_SECONDS = 30.0
 _ANSWER_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 
+# Far above what anything here takes: it ends a test that hangs, it decides nothing.
+_PATIENCE_SECONDS = 180.0
+
 # No first-run pages, no talk with anybody outside, and no sandbox where root runs the tests.
 _OPTIONS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -74,12 +77,14 @@ class Browser:
         width: int = 1440,
         height: int = 1000,
         dark: bool = False,
-        beside: Tab | None = None,
+        context: str = "",
     ) -> Tab:
-        """Return a new tab with cookies and connections of its own, or those of the one beside."""
+        """Return a new tab with cookies, files and connections of its own, or those of a context.
+
+        What a context has loaded once it loads again in half the time.
+        """
         version = httpx.get(f"http://127.0.0.1:{self._port}/json/version").json()
         with connect(version["webSocketDebuggerUrl"]) as whole:
-            context = beside.context if beside else ""
             if not context:
                 context = _ask(whole, 1, "Target.createBrowserContext")["browserContextId"]
             target = _ask(
@@ -205,7 +210,9 @@ class Tab:
         quoted = json.dumps(selector)
         return str(self.js(f"document.querySelector({quoted})?.innerText ?? ''"))
 
-    def wait(self, condition: str | Callable[[], object], seconds: float = 60.0) -> Any:
+    def wait(
+        self, condition: str | Callable[[], object], seconds: float = _PATIENCE_SECONDS
+    ) -> Any:
         """Wait until an expression, or a function, is true and return it."""
         end = time.monotonic() + seconds
         while True:
@@ -222,13 +229,13 @@ class Tab:
                 )
             time.sleep(_POLL_SECONDS)
 
-    def wait_for_text(self, text: str, *, within: str = ".rollout", seconds: float = 60.0) -> None:
-        self.wait(lambda: text.lower() in self.text(within).lower(), seconds)
+    def wait_for_text(self, text: str, *, within: str = ".rollout") -> None:
+        self.wait(lambda: text.lower() in self.text(within).lower())
 
     def click(self, selector: str) -> None:
         """Click an element as a mouse would, where it is on the screen."""
         quoted = json.dumps(selector)
-        self.wait(f"!!document.querySelector({quoted})", 20)
+        self.wait(f"!!document.querySelector({quoted})")
         place = self.js(
             f"(() => {{ const e = document.querySelector({quoted}); "
             "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect(); "

@@ -155,7 +155,7 @@ def test_the_record_is_downloaded_as_json(served: Served, tmp_path: Path) -> Non
     )  # fmt: skip
     tab.click("[data-key=download]")
     file = tmp_path / "shop-r1.json"
-    tab.wait(file.exists, 20)
+    tab.wait(file.exists)
     record = json.loads(file.read_text())
     assert (record["version"], record["outcome"]) == ("v2", "rolled_back")
     assert record["gates"][0]["judgement"]["reason"] == "FAIL errors 5 % (limit 1 %)"
@@ -251,5 +251,5 @@ def test_whatever_a_page_complains_of_is_heard(served: Served, fault: str) -> No
     tab = served.run()
     assert tab.complaints == []
     tab.js(f"(() => {{ {fault}; return 0; }})()")
-    tab.wait(lambda: tab.hear() is None and tab.complaints != [], 10)
+    tab.wait(lambda: tab.hear() is None and tab.complaints != [])
     assert COMPLAINTS[fault] in tab.complaints[0]

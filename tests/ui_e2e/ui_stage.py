@@ -28,6 +28,7 @@ class Stage:
     browser: Browser
     url: str = ""
     _tokens: dict[str, str] = field(default_factory=dict)
+    _contexts: dict[tuple[str, bool], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.url = self.url or self.lab.airflow.url
@@ -47,9 +48,11 @@ class Stage:
             self._tokens[user] = answer.json()["access_token"]
         return self._tokens[user]
 
-    def tab(self, user: str = "admin", *, beside: Tab | None = None, **options: object) -> Tab:
-        """Return a tab of a user; `beside` another one it shares cookies and connections."""
-        tab = self.browser.open(beside=beside, **options)  # type: ignore[arg-type]
+    def tab(self, user: str = "admin", *, dark: bool = False, **options: int) -> Tab:
+        """Return a tab of a user; it shares cookies, files and connections with their others."""
+        place = user, dark
+        tab = self.browser.open(dark=dark, context=self._contexts.get(place, ""), **options)
+        self._contexts[place] = tab.context
         tab.cookie(self.url, "_token", self.token(user))
         return tab
 

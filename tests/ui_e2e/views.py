@@ -33,7 +33,7 @@ class Served:
         tab = self.browser.open(**options)
         tab.go(f"{self.url}{query}&theme={'dark' if dark else 'light'}")
         # A page that has no style yet is not shown.
-        tab.wait(f"document.querySelector('{until}')?.checkVisibility()", 60)
+        tab.wait(f"document.querySelector('{until}')?.checkVisibility()")
         return tab
 
 

@@ -52,7 +52,7 @@ export class Rollout {
     this.points = parts.points(data.gates[0]?.epoch, this.tasks);
     this.names = data.outline?.metrics.map((metric) => metric.name) || [...this.points.metrics.keys()];
     if (!this.names.includes(this.metric)) this.metric = this.names[0] || "";
-    this.tick();
+    this.words();
     show(this.tools, [this.names, this.metric, this.range], () => this.toolbar());
     this.draw();
   }
@@ -60,6 +60,11 @@ export class Rollout {
   /** Show what changes with the clock alone. */
   tick() {
     if (!this.data) return;
+    this.words();
+    if (this.data.outcome === null && this.feed.run.state === "running") this.draw();
+  }
+
+  words() {
     const { feed, data } = this;
     const now = this.page.now();
     const facts = this.facts(now);
@@ -72,8 +77,6 @@ export class Rollout {
     // Not under somebody who is about to copy a part of it.
     if (!isMarked(this.record))
       show(this.record, [data.timeline, data.gates, feed.actions, data.outline], () => recordParts(feed, data, this.tasks));
-    const isRunning = data.outcome === null && feed.run.state === "running";
-    if (isRunning && this.points) this.draw();
   }
 
   isOpen() {
