@@ -15,6 +15,8 @@ from typing import Any
 
 from rich.console import Console
 
+from airflow_rollout.demo.processes import LabError
+from benchmarks.pages_airflow import airflow_figures
 from benchmarks.report import Figure, Of, PartReport, Wanted
 
 __all__ = ["PART", "run"]
@@ -30,8 +32,14 @@ _UPDATE_MS = 16.0
 _CORE_PERCENT = 2.0
 _OPEN_SECONDS = 10.0
 
+_BROWSER_NOTES = (
+    "Charts in a headless Chromium; processor time of the asked process.",
+    "The API server of a real Airflow on SQLite, in turns with nobody looking and with one page "
+    "open: what that takes more. Airflow's own part of the page asks, too, and is most of it.",
+)
+
 _TESTS = Path(__file__).parents[1] / "tests"
-_PLACES = [str(_TESTS), str(_TESTS / "ui"), str(_TESTS / "ui_e2e")]
+_PLACES = [str(_TESTS), *(str(_TESTS / name) for name in ("ui", "ui_e2e", "e2e"))]
 
 # Drawn as when a second has passed: the axis moves and everything is drawn anew.
 _UPDATES = """(async () => {
@@ -63,16 +71,23 @@ def run(console: Console, *, runs: int) -> PartReport:
             figures = _feed_figures(runs)
         chromium = shutil.which("chromium")
         notes = ["The feed answers from SQLite in memory; Airflow's check of who asks is not in."]
+        faults = []
         if chromium is None:
-            notes.append("Charts were not measured: chromium is not installed.")
+            notes.append("Neither charts nor open pages were measured: chromium is not installed.")
         else:
             with console.status("pages: browser"):
                 figures += _browser_figures(Path(chromium), runs)
-            notes.append("Charts in a headless Chromium; processor time of the asked process.")
+            notes += _BROWSER_NOTES
+            try:
+                with console.status("pages: a real Airflow"):
+                    figures += airflow_figures(Path(chromium), runs)
+            except LabError as error:
+                faults.append(f"no real Airflow to measure: {error}")
     return PartReport(
         part=PART,
         title="The pages in Airflow",
         figures=tuple(figures),
+        faults=tuple(faults),
         notes=tuple(notes),
     )
 
