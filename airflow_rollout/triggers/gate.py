@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from airflow_rollout.analysis.verdict import Judgement, Verdict
-from airflow_rollout.errors import PermanentAdapterError
-from airflow_rollout.hooks.connection import Connect, ConnectionInfo, airflow_connections
 from airflow_rollout.hooks.links import LINK_NAME, release_url
 from airflow_rollout.hooks.systems import open_systems
 from airflow_rollout.plan import PlannedStep, later_step_ids, make_plan
 from airflow_rollout.record import Checkpoint, Event, GatePiece, Key, StepStart, from_piece
 from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.triggers.airflow_patience import patient_connections, patiently
 from airflow_rollout.triggers.clock import Clock, rebased
 from airflow_rollout.triggers.gate_loop import GateLoop
 from airflow_rollout.triggers.traffic_watch import TrafficWatch
@@ -25,13 +23,8 @@ from airflow_rollout.triggers.xcoms import TaskRef, XComNotebook, pull, read_res
 
 __all__ = ["GateTrigger", "NoStart"]
 
-# How long a gate waits for an Airflow that is being restarted before it can judge.
-_AIRFLOW_PATIENCE_SECONDS = 45.0
 
-T = TypeVar("T")
-
-
-class NoStart(Exception):
+class NoStart(LookupError):
     """Say that the promote task handed nothing to this gate."""
 
 
@@ -99,8 +92,8 @@ class GateTrigger(BaseTrigger):
     async def _gate(self) -> bool:
         ref = self._ref()
         notebook = XComNotebook(ref, self.log)
-        start = await self._patiently(lambda: self._start(ref))
-        own = await self._patiently(lambda: self._own(ref, start))
+        start = await patiently(lambda: self._start(ref), self.log.warning)
+        own = await patiently(lambda: self._own(ref, start), self.log.warning)
         clock = Clock(not_before=max(start.written_at, own.at if own else 0.0))
         start = rebased(start, own, clock.now())
         spec = RolloutSpec.from_builtins(self.spec).overridden(
@@ -109,7 +102,8 @@ class GateTrigger(BaseTrigger):
         step = _step(spec, self.step_id)
         # Beside the judging: a slow Airflow must not keep the gate from its first look.
         linking = asyncio.create_task(self._link(notebook, ref))
-        async with open_systems(spec, self._connections(), partial(read_result, ref)) as systems:
+        connect = patient_connections(self.log.warning)
+        async with open_systems(spec, connect, partial(read_result, ref)) as systems:
             watch = TrafficWatch(
                 systems,
                 start.attempt,
@@ -151,28 +145,6 @@ class GateTrigger(BaseTrigger):
             return None
         self.log.info("goes on from the state saved at %.1f", own.at)
         return own
-
-    def _connections(self) -> Connect:
-        connect = airflow_connections()
-
-        async def patient(conn_id: str) -> ConnectionInfo:
-            return await self._patiently(lambda: connect(conn_id))
-
-        return patient
-
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask Airflow again while it does not answer: a restart of its API is no bad release."""
-        end = time.monotonic() + _AIRFLOW_PATIENCE_SECONDS
-        while True:
-            try:
-                return await ask()
-            except (NoStart, PermanentAdapterError):
-                raise
-            except Exception as error:
-                if time.monotonic() > end:
-                    raise
-                self.log.warning("Airflow does not answer yet: %r", error)
-            await asyncio.sleep(1.0)
 
     async def _last_words(self, notebook: XComNotebook, ref: TaskRef, piece: GatePiece) -> None:
         """Leave the timeline; its failure changes nothing of the verdict."""

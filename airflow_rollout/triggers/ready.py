@@ -8,11 +8,11 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
-from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.links import LINK_NAME, release_url
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.record import Attempt, Event, Key, from_piece
 from airflow_rollout.spec.model import RolloutSpec
+from airflow_rollout.triggers.airflow_patience import patient_connections, patiently
 from airflow_rollout.triggers.clock import Clock
 from airflow_rollout.triggers.xcoms import TaskRef, XComNotebook, pull
 
@@ -81,15 +81,18 @@ class ReadyTrigger(BaseTrigger):
     async def _wait(self) -> bool:
         ref = self._ref()
         prepare = TaskRef(dag_id=ref.dag_id, run_id=ref.run_id, task_id=self.prepare_task_id)
-        attempt = from_piece(self.attempt, Attempt) or await pull(
-            prepare, Key.ATTEMPT, Attempt, timeout_seconds=_FIRST_ANSWER_SECONDS
+        attempt = from_piece(self.attempt, Attempt) or await patiently(
+            lambda: pull(prepare, Key.ATTEMPT, Attempt),
+            self.log.warning,
+            seconds=_FIRST_ANSWER_SECONDS,
         )
         if attempt is None:
             raise LookupError(f"{self.prepare_task_id} opened no release")
         spec = RolloutSpec.from_builtins(self.spec)
         clock = Clock()
         began = clock.now()
-        async with open_systems(spec, airflow_connections()) as systems:
+        connect = patient_connections(self.log.warning)
+        async with open_systems(spec, connect) as systems:
             ready, detail = await _probe_until(systems, attempt, spec.ready_timeout_seconds, clock)
         text = f"{attempt.canary.version} is ready" if ready else f"never ready: {detail}"
         text += f" after {clock.now() - began:.1f} s"
@@ -103,7 +106,7 @@ class ReadyTrigger(BaseTrigger):
             notebook = XComNotebook(ref, self.log)
             notebook.say(text)
             event = Event(at=Clock().now(), task=ref.task_id, text=text, epoch=epoch)
-            await notebook.save_events([event])
+            await patiently(lambda: notebook.save_events([event]), self.log.warning)
             await notebook.save_link(LINK_NAME, release_url(ref.dag_id, ref.run_id))
         except Exception:
             self.log.exception("could not save what happened")

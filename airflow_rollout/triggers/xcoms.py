@@ -57,9 +57,7 @@ class TaskRef:
         )
 
 
-async def pull(
-    ref: TaskRef, key: Key, kind: type[T], *, timeout_seconds: float = _AIRFLOW_TIMEOUT_SECONDS
-) -> T | None:
+async def pull(ref: TaskRef, key: Key, kind: type[T]) -> T | None:
     """Return a piece of a task, None if it pushed none or one that cannot be read.
 
     :raises TimeoutError: Airflow did not answer.
@@ -73,7 +71,7 @@ async def pull(
             run_id=ref.run_id,
             map_index=ref.map_index,
         ),
-        timeout_seconds,
+        _AIRFLOW_TIMEOUT_SECONDS,
     )
     fault = schema_fault(value)
     if fault:

@@ -22,11 +22,15 @@ Place = tuple[str, str, str]
 
 @dataclass
 class MemoryXComs:
-    """Keep XComs by run, task and key; `fault` is raised and `hangs` waited for when writing."""
+    """Keep XComs by run, task and key.
+
+    `fault` is raised and `hangs` waited for when writing, `read_fault` is raised when reading.
+    """
 
     values: dict[Place, Any] = field(default_factory=dict)
     fault: Exception | None = None
     hangs: bool = False
+    read_fault: Exception | None = None
 
     async def aset(
         self, *, key: str, value: Any, dag_id: str, task_id: str, run_id: str, map_index: int
@@ -37,6 +41,8 @@ class MemoryXComs:
     async def aget_one(
         self, *, key: str, dag_id: str, task_id: str, run_id: str, map_index: int
     ) -> Any:
+        if self.read_fault is not None:
+            raise self.read_fault
         return self.values.get((run_id, task_id, key))
 
     async def _answer(self) -> None:

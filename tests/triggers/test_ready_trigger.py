@@ -96,3 +96,22 @@ def test_an_airflow_that_takes_no_word_does_not_make_a_ready_canary_unready(
     for name, value in trouble.items():
         setattr(side.xcoms, name, value)
     assert side.events(trigger()) == ["TaskSuccessEvent"]
+
+
+def test_an_airflow_that_is_away_for_a_while_makes_no_canary_unready(side: AirflowSide) -> None:
+    side.xcoms.values["run", "prepare", "attempt"] = to_piece(attempt_of())
+    side.xcoms.read_fault = side.xcoms.fault = RuntimeError("database is locked")
+    later = {
+        20.5: lambda: setattr(side.xcoms, "read_fault", None),
+        40.5: lambda: setattr(side.xcoms, "fault", None),
+    }
+    assert side.events(trigger(attempt=None), later=later) == ["TaskSuccessEvent"]
+    assert side.ended_after == pytest.approx(41.0, abs=1.0)
+    assert len(side.said("ready")) == 1
+
+
+def test_an_airflow_that_stays_away_ends_the_wait(side: AirflowSide) -> None:
+    side.xcoms.read_fault = RuntimeError("database is locked")
+    assert side.events(trigger(attempt=None)) == ["TaskFailedEvent"]
+    assert 120.0 <= side.ended_after <= 125.0
+    assert side.said("ready") == ["could not ask whether the canary is ready: database is locked"]
