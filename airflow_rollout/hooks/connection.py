@@ -103,9 +103,9 @@ async def _bounded(conn_id: str) -> ConnectionInfo:
         AirflowRuntimeError,
     )
 
-    # Waited for, not cancelled: half a question to Airflow would leave its answer for the next
-    # one to read.
-    asking = asyncio.create_task(_from_airflow(conn_id))
+    asking = _asking(conn_id)
+    # Waited for, not cancelled: it is others' too, and half a question to Airflow would leave its
+    # answer for the next one to read.
     done, _ = await asyncio.wait({asking}, timeout=_AIRFLOW_TIMEOUT_SECONDS)
     what = f"Airflow did not give connection {conn_id!r}"
     if not done:
@@ -120,6 +120,23 @@ async def _bounded(conn_id: str) -> ConnectionInfo:
     except (AirflowException, AirflowRuntimeError, OSError) as error:
         text = f"{what}: {type(error).__name__}"
         raise TransientAdapterError(text, system=SYSTEM) from error
+
+
+# What Airflow still owes an answer, by event loop and connection.
+_asked: dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Task[ConnectionInfo]] = {}
+
+
+def _asking(conn_id: str) -> asyncio.Task[ConnectionInfo]:
+    """Return the question that is under way, or ask.
+
+    Fifty gates that begin in one moment want the same two connections; and who gives up waiting and
+    asks again would only make the queue longer for which Airflow is late.
+    """
+    key = (asyncio.get_running_loop(), conn_id)
+    if key not in _asked:
+        _asked[key] = asyncio.create_task(_from_airflow(conn_id))
+        _asked[key].add_done_callback(lambda _: _asked.pop(key))
+    return _asked[key]
 
 
 async def _from_airflow(conn_id: str) -> ConnectionInfo:

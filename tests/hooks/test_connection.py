@@ -177,3 +177,43 @@ def test_an_airflow_that_never_answers_holds_nobody_up(monkeypatch: pytest.Monke
     monkeypatch.setattr(connection, "_AIRFLOW_TIMEOUT_SECONDS", 0.05)
     with pytest.raises(TransientAdapterError, match=r"within 0\.05 s"):
         asyncio.run(airflow_connections()("c"))
+
+
+def test_gates_that_begin_in_one_moment_ask_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = airflow_that([FOUND, FOUND], monkeypatch)
+
+    async def begin() -> set[str]:
+        connect = airflow_connections()
+        found = await asyncio.gather(*(connect("c") for _ in range(50)))
+        return {one.host for one in found}
+
+    assert asyncio.run(begin()) == {"h"}
+    assert len(left) == 1
+    # Nobody remembers it: who asks later gets what is true then.
+    assert asyncio.run(airflow_connections()("c")).host == "h"
+    assert left == []
+
+
+def test_who_waited_in_vain_does_not_ask_a_second_time_while_an_answer_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    answered = asyncio.Event()
+
+    async def late(conn_id: str) -> Connection:
+        asked.append(conn_id)
+        await answered.wait()
+        return FOUND
+
+    monkeypatch.setattr(Connection, "async_get", late)
+    monkeypatch.setattr(connection, "_AIRFLOW_TIMEOUT_SECONDS", 0.05)
+
+    async def ask_twice() -> str:
+        connect = airflow_connections()
+        with pytest.raises(TransientAdapterError):
+            await connect("c")
+        answered.set()
+        return (await connect("c")).host
+
+    assert asyncio.run(ask_twice()) == "h"
+    assert asked == ["c"]
