@@ -53,8 +53,8 @@ def plays(
     """Play what the chosen tests need: faults of one service side by side, then the others.
 
     Of what all services of an Airflow share one thing breaks at a time; there are two Airflows for
-    it, one on SQLite and one on PostgreSQL. Fifty releases have a third one for themselves, while
-    of the first two much has ended in their last acts.
+    it, one on SQLite and one on PostgreSQL. Fifty releases have a third one for themselves, which
+    starts while the first two play their last acts; they come when those have ended.
     """
     need_binary("traefik")
     needed = {
@@ -70,35 +70,40 @@ def plays(
         ThreadPoolExecutor(max_workers=1) as on_postgres,
         ThreadPoolExecutor(max_workers=1) as on_its_own,
     ):
+        lab = stages.enter_context(ExitStack())
         if not needed.isdisjoint({*SCENES, *ON_SQLITE}):
             services = [*SCENES, "good", "bad", "alone"]
-            stage = stages.enter_context(fault_lab(tmp_path_factory.mktemp("faults"), services))
+            stage = lab.enter_context(fault_lab(tmp_path_factory.mktemp("faults"), services))
             for name in needed & SCENES.keys():
                 play = partial(_play_alone, SCENES[name], stage.scene(name))
                 plays[name] = side_by_side.submit(_timed, name, play)
         alone = list(plays.values())
-        for name, act in ON_SQLITE.items():
-            if name in needed:
-                plays[name] = on_sqlite.submit(_behind, alone, _timed, name, partial(act, stage))
+        before: list[Future[Any]] = [*alone]
         chosen = {name: act for name, act in ON_POSTGRES.items() if name in needed}
         if chosen:
-            opened = ExitStack()
-            stages.callback(opened.close)
+            opened = stages.enter_context(ExitStack())
             postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("postgres")
 
             def open_stage() -> PostgresStage:
                 return opened.enter_context(postgres_stage(folder, postgres))
 
             there = on_postgres.submit(_behind, alone, open_stage)
+            # An Airflow that starts takes both processors from who judges.
+            before.append(there)
             for name, act in chosen.items():
                 play = partial(_play_when, there, act)
                 plays[name] = on_postgres.submit(_timed, name, play)
             on_postgres.submit(opened.close)
+        for name, act in ON_SQLITE.items():
+            if name in needed:
+                plays[name] = on_sqlite.submit(_behind, before, _timed, name, partial(act, stage))
+        # What has played its last act leaves the processors to the others.
+        on_sqlite.submit(_behind, alone, lab.close)
         if FIFTY in needed:
             postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("fifty")
             last = (LAST_ON_SQLITE, LAST_OUTAGE)
             busy = [play for name, play in plays.items() if name not in last]
-            play = partial(fifty, folder, postgres)
+            play = partial(fifty, folder, postgres, partial(wait, list(plays.values())))
             plays[FIFTY] = on_its_own.submit(_behind, busy, _timed, FIFTY, play)
         yield plays
         # Who ends the tests early does not wait for what has not begun.
@@ -125,7 +130,7 @@ def _play_when(opened: Future[PostgresStage], play: Callable[[PostgresStage], Pl
     return play(opened.result())
 
 
-def _behind(before: list[Future[Played]], do: Callable[..., Result], *args: Any) -> Result:
+def _behind(before: list[Future[Any]], do: Callable[..., Result], *args: Any) -> Result:
     wait(before)
     return do(*args)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -45,10 +46,11 @@ class Fifty:
         return stop.decided_at
 
 
-def fifty(folder: Path, postgres: Path) -> dict[str, Any]:
+def fifty(folder: Path, postgres: Path, until_free: Callable[[], object]) -> dict[str, Any]:
     """Play all of them on an Airflow of their own, with its DAGs folder in `folder`.
 
     :param postgres: the database server's program; fifty runs are more than a SQLite can carry.
+    :param until_free: returns when nobody else needs the processors.
     """
     dags = folder / "dags"
     # Asked more rarely than elsewhere: two processor cores carry fifty gates.
@@ -61,6 +63,7 @@ def fifty(folder: Path, postgres: Path) -> dict[str, Any]:
         for service in SERVICES:
             lab.airflow.wait_for_dag(service)
         urls = [lab.user_url(service) for service in SERVICES]
+        until_free()
         load = stack.enter_context(Load(urls, rate=_REQUESTS_A_SECOND_EACH))
         return {"fifty": _play(lab, stable, canary, load)}
 
