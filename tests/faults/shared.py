@@ -259,8 +259,10 @@ Act = Callable[[Stage], dict[str, Any]]
 LAST_ON_SQLITE = "triggerer-never-back"
 
 ON_SQLITE: dict[str, Act] = {
-    "triggerer-killed": triggerer_killed,
+    # The first act on the other Airflow starts three components at once: no moment for a verdict
+    # of a triggerer that has only just started too.
     "scheduler-killed": scheduler_killed,
+    "triggerer-killed": triggerer_killed,
     "api-server-killed": api_server_killed,
     "triggerer-stopped": triggerer_stopped,
     LAST_ON_SQLITE: triggerer_never_back,
