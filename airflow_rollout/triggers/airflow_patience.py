@@ -9,24 +9,25 @@ from typing import TypeVar
 from airflow_rollout.errors import PermanentAdapterError
 from airflow_rollout.hooks.connection import Connect, ConnectionInfo, airflow_connections
 
-__all__ = ["PATIENCE_SECONDS", "patient_connections", "patiently"]
+__all__ = ["NothingThere", "patient_connections", "patiently"]
 
 # How long a trigger waits for an Airflow that is being restarted.
-PATIENCE_SECONDS = 45.0
+_PATIENCE_SECONDS = 45.0
 
 _PAUSE_SECONDS = 1.0
 
-# What another question would not change.
-_FINAL = (LookupError, PermanentAdapterError)
-
 T = TypeVar("T")
+
+
+class NothingThere(Exception):
+    """Say that Airflow has answered, and has nothing: another question would not change that."""
 
 
 async def patiently(
     ask: Callable[[], Awaitable[T]],
     warn: Callable[[str], object],
     *,
-    seconds: float = PATIENCE_SECONDS,
+    seconds: float = _PATIENCE_SECONDS,
 ) -> T:
     """Return the first answer; the last error when there is none within so many seconds.
 
@@ -37,7 +38,7 @@ async def patiently(
     while True:
         try:
             return await ask()
-        except _FINAL:
+        except (NothingThere, PermanentAdapterError):
             raise
         except Exception as error:
             if now() > end:

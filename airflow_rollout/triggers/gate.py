@@ -15,7 +15,7 @@ from airflow_rollout.hooks.systems import open_systems
 from airflow_rollout.plan import PlannedStep, later_step_ids, make_plan
 from airflow_rollout.record import Checkpoint, Event, GatePiece, Key, StepStart, from_piece
 from airflow_rollout.spec.model import RolloutSpec
-from airflow_rollout.triggers.airflow_patience import patient_connections, patiently
+from airflow_rollout.triggers.airflow_patience import NothingThere, patient_connections, patiently
 from airflow_rollout.triggers.clock import Clock, rebased
 from airflow_rollout.triggers.gate_loop import GateLoop
 from airflow_rollout.triggers.traffic_watch import TrafficWatch
@@ -24,7 +24,7 @@ from airflow_rollout.triggers.xcoms import TaskRef, XComNotebook, pull, read_res
 __all__ = ["GateTrigger", "NoStart"]
 
 
-class NoStart(LookupError):
+class NoStart(NothingThere):
     """Say that the promote task handed nothing to this gate."""
 
 
