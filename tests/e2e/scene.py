@@ -160,7 +160,6 @@ class Scene:
 
     def wait_for_judging(self, run: DagRun, step_id: str) -> None:
         """Wait until a gate has said something with numbers."""
-
         watch = ReleaseWatch(self.api, run.dag_id, run.run_id)
 
         def judged() -> bool:
@@ -170,7 +169,6 @@ class Scene:
 
     def wait_for_good(self, run: DagRun) -> None:
         """Wait until the gate that judges now finds every metric good, and holds on."""
-
         watch = ReleaseWatch(self.api, run.dag_id, run.run_id)
 
         def is_good() -> bool:

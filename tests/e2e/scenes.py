@@ -63,6 +63,13 @@ def errors(scene: Scene) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def hotfix(scene: Scene) -> dict[str, Any]:
+    """A version that any gate would stop, released with a reason why nobody may judge it."""
+    scene.given_stable("v1")
+    scene.given_version("v2", **BROKEN)
+    return {"ended": scene.release("v2", skip_analysis=True, reason="closes the payment hole")}
+
+
 def latency(scene: Scene) -> dict[str, Any]:
     """A version whose every answer takes 600 ms longer."""
     return _bad(scene, latency_ms=600)
@@ -117,14 +124,6 @@ def _login(scene: Scene) -> dict[str, str]:
 
 
 Play = Callable[[Scene], dict[str, Any]]
-
-
-def hotfix(scene: Scene) -> dict[str, Any]:
-    """A version that any gate would stop, released with a reason why nobody may judge it."""
-    scene.given_stable("v1")
-    scene.given_version("v2", **BROKEN)
-    return {"ended": scene.release("v2", skip_analysis=True, reason="closes the payment hole")}
-
 
 SCENES: dict[str, Play] = {
     **ASKED,
