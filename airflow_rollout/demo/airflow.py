@@ -34,6 +34,9 @@ __all__ = ["COMPONENTS", "AirflowLab"]
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
+# The lab puts on one machine what a company has on several: there no task that starts takes the
+# processor from the router or from who judges.
+_JUDGES = frozenset({"triggerer"})
 # The log servers repeat over HTTP what the api-server reads from the same disk.
 _OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
 _HEALTH_KEYS = {
@@ -141,7 +144,7 @@ class AirflowLab(Part):
     def migrate(self) -> None:
         """Create the tables of the metadata database."""
         command = [sys.executable, "-m", "airflow", "db", "migrate"]
-        child = self._processes.start(_MIGRATE, command, env=self.env, cwd=self.home)
+        child = self._processes.start(_MIGRATE, command, env=self.env, cwd=self.home, yields=True)
         if child.wait(_MIGRATE_SECONDS) != 0:
             raise LabError(f"the database could not be prepared:\n{child.tail()}")
         self._processes.end(_MIGRATE)
@@ -152,7 +155,9 @@ class AirflowLab(Part):
             raise LabError(f"no component {component!r}; there are {', '.join(COMPONENTS)}")
         self._started[component] = datetime.now(UTC)
         command = [sys.executable, "-m", "airflow", component, *_OPTIONS.get(component, [])]
-        return self._processes.start(component, command, env=self.env, cwd=self.home)
+        return self._processes.start(
+            component, command, env=self.env, cwd=self.home, yields=component not in _JUDGES
+        )
 
     def child(self, component: str) -> Child:
         """Return the process of a component."""

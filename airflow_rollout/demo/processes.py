@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ __all__ = ["Child", "LabError", "Processes", "ending_on_sigterm", "wait_until"]
 
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 25
+_YIELDING_NICENESS = 10
 
 
 class LabError(RolloutError):
@@ -127,10 +129,12 @@ class Processes:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        yields: bool = False,
     ) -> Child:
         """Start a process; a name can be used again once its process has ended.
 
-        `env` is the whole environment, that of this process when not given.
+        `env` is the whole environment, that of this process when not given. One that `yields`
+        lets all others have the processor first, and so does whatever it starts.
         """
         old = self._children.get(name)
         if old is not None and old.is_running:
@@ -152,6 +156,8 @@ class Processes:
                 )
         except OSError as error:
             raise LabError(f"{name} cannot be started: {error}") from error
+        if yields:
+            _let_yield(process.pid)
         child = self._children[name] = Child(name, process, log)
         self._tell(keeper, f"+{child.pid}")
         return child
@@ -215,6 +221,15 @@ class Processes:
         with contextlib.suppress(OSError):
             keeper.stdin.write(f"{order}\n")
             keeper.stdin.flush()
+
+
+def _let_yield(pid: int) -> None:
+    # A process that is gone already, or a system that has no such thing: nothing is lost by it.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _YIELDING_NICENESS)
+    # Where Linux groups processes by session, niceness counts inside of the session only.
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(_YIELDING_NICENESS))
 
 
 def _end(children: Iterable[Child], grace_seconds: float) -> list[int]:

@@ -153,6 +153,15 @@ def test_a_name_is_free_again_after_its_process_died(tmp_path: Path) -> None:
         assert second.tail().startswith("first"), "one log goes on"
 
 
+def test_who_yields_lets_others_go_first_and_so_do_its_descendants(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes:
+        pids = pids_in(processes.start("tree", tree(), yields=True).log)
+        others = pids_in(processes.start("others", tree()).log)
+        here = os.getpriority(os.PRIO_PROCESS, 0)
+        assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in others] == [here] * TREE_SIZE
+        assert all(os.getpriority(os.PRIO_PROCESS, pid) > here for pid in pids)
+
+
 def test_what_a_retired_child_left_running_ends_with_the_rest(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
         child = processes.start("tree", tree())
