@@ -8,8 +8,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import psycopg2
 
 from airflow_rollout.demo.part import Part
@@ -79,6 +82,17 @@ class PostgresServer(Part):
         self.child.send_signal(signal.SIGQUIT)
         self.child.wait(_END_SECONDS)
 
+    def is_held_by(self, pids: Collection[int]) -> bool:
+        """Tell whether one of these processes has a transaction open, and may hold locks by it."""
+        ports = [it.laddr.port for it in psutil.net_connections("tcp") if it.pid in pids]
+        query = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE client_port = ANY(%s) AND xact_start IS NOT NULL"
+        )
+        with closing(self._connected()) as connection, connection.cursor() as cursor:
+            cursor.execute(query, (ports,))
+            return bool(cursor.fetchone()[0])
+
     def close(self) -> None:
         """End it and remove what it kept."""
         if "postgres" in self._processes and self.child.is_running:
@@ -97,9 +111,11 @@ class PostgresServer(Part):
 
     def _answers(self) -> bool:
         try:
-            psycopg2.connect(
-                host="127.0.0.1", port=self._port, user="airflow", dbname="postgres"
-            ).close()
+            self._connected().close()
         except psycopg2.OperationalError:
             return False
         return True
+
+    def _connected(self) -> psycopg2.extensions.connection:
+        where = {"host": "127.0.0.1", "port": self._port}
+        return psycopg2.connect(**where, user="airflow", dbname="postgres")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.demo.processes import Processes
 
-__all__ = ["LAST_ON_SQLITE", "ON_POSTGRES", "ON_SQLITE", "pair"]
+__all__ = ["LAST_ON_SQLITE", "ON_POSTGRES", "ON_SQLITE", "pair", "second_triggerer"]
 
 _PATIENCE_SECONDS = 60.0
 
@@ -32,7 +30,6 @@ _AN_HOUR_SECONDS = 3600.0
 
 # A gate judges every second.
 _SEVERAL_JUDGEMENTS_SECONDS = 3.0
-_A_WRITE_SECONDS = 0.2
 _OWN_CLOCK = Path(__file__).with_name("own_clock")
 
 
@@ -134,21 +131,6 @@ def router_killed(stage: Stage) -> dict[str, Any]:
         return {**both.ended(), "recorded": recorded.weight, "served": served}
 
 
-def triggerer_stopped(stage: Stage) -> dict[str, Any]:
-    """A triggerer sleeps past its threshold, another takes over, then it wakes up again."""
-    with pair(stage) as both, second_triggerer(stage.lab):
-        after = both.good.next_version()
-        stop_between_writes(stage.lab)
-        try:
-            both.turn_bad()
-            ended = both.ended()
-            # The release after it is in its gate when the sleeper wakes.
-            after_run = both.bad.given_good(after)
-        finally:
-            stage.lab.airflow.child("triggerer").send_signal(signal.SIGCONT, whole_session=True)
-        return {**ended, "after": both.bad.over(after_run), "after_version": after}
-
-
 def clock_jumps(stage: Stage) -> dict[str, Any]:
     """The triggerer's clock jumps forth by an hour in one gate and back in the next one."""
     with movable_clock(stage.lab) as set_clock, pair(stage) as both:
@@ -181,33 +163,6 @@ def triggerer_never_back(stage: Stage) -> dict[str, Any]:
         "ended": ended, "sealed_after": sealed_at - start["written_at"],
         "reached": scene.reached_since(sealed_at + live_after + 0.5, "v2"),
     }  # fmt: skip
-
-
-def stop_between_writes(lab: Lab) -> None:
-    """Stop the triggerer while it does not hold the one lock of all writers to the SQLite.
-
-    Asleep with it, it would take scheduler and DAG processor down: another fault than this one.
-    """
-    triggerer = lab.airflow.child("triggerer")
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        triggerer.send_signal(signal.SIGSTOP, whole_session=True)
-        if _is_writable(lab.airflow.home / "airflow.db"):
-            return
-        triggerer.send_signal(signal.SIGCONT, whole_session=True)
-        assert time.monotonic() < end, "the database is never free"
-        time.sleep(_A_WRITE_SECONDS)
-
-
-def _is_writable(database: Path) -> bool:
-    # The others write too, but they end: who waits for longer than that waits for the sleeper.
-    with closing(sqlite3.connect(database, timeout=2.0, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return False
-        connection.execute("ROLLBACK")
-        return True
 
 
 @contextmanager
@@ -264,7 +219,6 @@ ON_SQLITE: dict[str, Act] = {
     "scheduler-killed": scheduler_killed,
     "triggerer-killed": triggerer_killed,
     "api-server-killed": api_server_killed,
-    "triggerer-stopped": triggerer_stopped,
     LAST_ON_SQLITE: triggerer_never_back,
 }
 ON_POSTGRES: dict[str, Act] = {
