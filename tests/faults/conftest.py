@@ -54,8 +54,8 @@ def plays(
     """Play what the chosen tests need: faults of one service side by side, then the others.
 
     Of what all services of an Airflow share one thing breaks at a time; there are two Airflows for
-    it, one on SQLite and one on PostgreSQL. Fifty releases have a third one for themselves, which
-    starts while the first two play their last acts; they come when those have ended.
+    it, one on SQLite and one on PostgreSQL. Fifty releases have a third one for themselves, while
+    the first two play their last acts, which are mostly waiting.
     """
     need_binary("traefik")
     needed = {
@@ -89,7 +89,7 @@ def plays(
                 return opened.enter_context(postgres_stage(folder, postgres))
 
             there = on_postgres.submit(_behind, alone, open_stage)
-            # An Airflow that starts takes both processors from who judges.
+            # An Airflow that starts takes a processor from who judges.
             before.append(there)
             for name, act in chosen.items():
                 play = partial(_play_when, there, act)
@@ -104,7 +104,7 @@ def plays(
             postgres, folder = need_binary("postgres"), tmp_path_factory.mktemp("fifty")
             last = (LAST_ON_SQLITE, LAST_OUTAGE)
             busy = [play for name, play in plays.items() if name not in last]
-            play = partial(fifty, folder, postgres, partial(wait, list(plays.values())))
+            play = partial(fifty, folder, postgres)
             plays[FIFTY] = on_its_own.submit(_behind, busy, _timed, FIFTY, play)
         yield plays
         # Who ends the tests early does not wait for what has not begun.

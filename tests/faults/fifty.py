@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -45,12 +44,15 @@ class Fifty:
         assert stop is not None, f"the gate of {service} did not stop its release itself"
         return stop.decided_at
 
+    def exposed_seconds(self) -> dict[str, float]:
+        """Return how long after its verdict each canary was last asked (negative: before)."""
+        return {it: max(self.reached[it]) - self.verdict_at(it) for it in SERVICES}
 
-def fifty(folder: Path, postgres: Path, until_free: Callable[[], object]) -> dict[str, Any]:
+
+def fifty(folder: Path, postgres: Path) -> dict[str, Any]:
     """Play all of them on an Airflow of their own, with its DAGs folder in `folder`.
 
     :param postgres: the database server's program; fifty runs are more than a SQLite can carry.
-    :param until_free: returns when nobody else needs the processors.
     """
     dags = folder / "dags"
     # Asked more rarely than elsewhere: two processor cores carry fifty gates.
@@ -63,9 +65,9 @@ def fifty(folder: Path, postgres: Path, until_free: Callable[[], object]) -> dic
         for service in SERVICES:
             lab.airflow.wait_for_dag(service)
         urls = [lab.user_url(service) for service in SERVICES]
-        until_free()
         load = stack.enter_context(Load(urls, rate=_REQUESTS_A_SECOND_EACH))
-        return {"fifty": _play(lab, stable, canary, load)}
+        played = _play(lab, stable, canary, load)
+    return {"fifty": played, "exposed": max(played.exposed_seconds().values())}
 
 
 def _settings(database: PostgresServer) -> Settings:

@@ -38,9 +38,12 @@ class Pair:
     """A good release and one that can be turned bad, both in their first gate.
 
     The good one goes by `pair.yaml`, the bad one by Flagger's rules.
+
+    :param stable: the version that the bad one is to be put back to.
     """
 
     version: str
+    stable: str
     good: FaultScene
     good_run: DagRun
     bad: FaultScene
@@ -59,7 +62,7 @@ class Pair:
         exposed = self.bad.exposed_seconds(bad, *versions)
         return {
             "good": good, "bad": bad, "reached": reached, "exposed": exposed,
-            "version": self.version,
+            "version": self.version, "stable": self.stable,
         }  # fmt: skip
 
 
@@ -75,11 +78,15 @@ def pair(stage: Stage) -> Iterator[Pair]:
         if "v1" not in scene.urls:
             scene.given_stable("v1")
     good.given_version(version)
+    before = bad.split()
+    assert before is not None
+    assert before.stable is not None
     with bad.given_breakable(version, interval=_BAD_HOLD) as (bad_run, way):
         good_run = good.start(version)
         good.wait_for_judging(good_run, "step_01")
         yield Pair(
-            version=version, good=good, good_run=good_run, bad=bad, bad_run=bad_run, way=way
+            version=version, stable=before.stable.version, good=good, good_run=good_run, bad=bad,
+            bad_run=bad_run, way=way,
         )  # fmt: skip
 
 

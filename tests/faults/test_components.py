@@ -35,7 +35,7 @@ def test_good_release_goes_on_behind_the_death_of_a_component(name: str, played:
 
 @pytest.mark.parametrize("name", _DEATHS)
 def test_bad_release_is_stopped_in_spite_of_it(name: str, played: Played) -> None:
-    is_back(played["bad"])
+    is_back(played["bad"], stable=played["stable"])
     assert played["bad"].record.gates[-1].stop.written_at is not None, name
     assert played["reached"] == 0
 
@@ -64,7 +64,7 @@ def test_clock_that_jumps_forth_ends_no_hold(played: Played) -> None:
 @pytest.mark.scene("triggerer-stopped")
 def test_another_triggerer_takes_over_from_one_that_sleeps(played: Played) -> None:
     is_promoted(played["good"], played["version"])
-    is_back(played["bad"])
+    is_back(played["bad"], stable=played["stable"])
 
 
 @pytest.mark.scene("triggerer-stopped")

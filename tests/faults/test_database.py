@@ -43,7 +43,7 @@ def test_good_release_goes_on(name: str, played: Played) -> None:
 def test_bad_release_is_stopped_within_half_a_second_of_its_verdict(
     name: str, played: Played
 ) -> None:
-    is_back(played["bad"])
+    is_back(played["bad"], stable=played["stable"])
     assert played["bad"].record.gates[-1].stop.written_at is not None, name
     assert played["reached"] == 0
 
