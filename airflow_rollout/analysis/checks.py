@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from airflow_rollout.analysis.argo import Measured, measure, meets
 from airflow_rollout.analysis.histogram import quantile, slower_than
+from airflow_rollout.analysis.latency import latency_limit
 from airflow_rollout.analysis.parameters import JudgeParams, Metric, Question, Semantics, Threshold
 from airflow_rollout.analysis.readings import ArmCounts
 from airflow_rollout.analysis.sentences import (
@@ -25,7 +26,6 @@ from airflow_rollout.analysis.verdict import Verdict
 
 __all__ = [
     "CheckResult",
-    "latency_limit",
     "look",
     "quantile_name",
     "quantile_of",
@@ -82,16 +82,6 @@ def look(track: Track, params: JudgeParams, *, oldest: float) -> CheckResult:
 def unanswered(track: Track) -> CheckResult:
     """Return what a check says about a metric nobody has fed since the check before."""
     return _none(track, Verdict.NO_DATA, "no answer since the last check")
-
-
-def latency_limit(metric: Metric, semantics: Semantics) -> float | None:
-    """Return the limit of a latency metric in seconds, None where there is none."""
-    if metric.boundary_seconds is not None:
-        return metric.boundary_seconds
-    if metric.threshold is None or metric.threshold.maximum is None:
-        return None
-    scale = 1000.0 if semantics is Semantics.FLAGGER else 1.0
-    return metric.threshold.maximum / scale
 
 
 def share_limit(metric: Metric) -> float:

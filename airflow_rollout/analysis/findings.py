@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from airflow_rollout.analysis.checks import (
     CheckResult,
-    latency_limit,
     quantile_name,
     quantile_of,
     share_limit,
 )
 from airflow_rollout.analysis.dispersion import Basis
 from airflow_rollout.analysis.histogram import quantile, slower_than
+from airflow_rollout.analysis.latency import latency_limit
 from airflow_rollout.analysis.odds_interval import OddsBounds
 from airflow_rollout.analysis.parameters import JudgeParams, Question, Semantics
 from airflow_rollout.analysis.readings import ArmCounts
@@ -148,7 +148,8 @@ def _carrying_boundary(track: Track) -> float | None:
     """Return the boundary the evidence rests on: the strongest of the comparison's."""
     if track.comparison is None or track.comparison.leading is None:
         return None
-    return track.boundaries[track.comparison.leading] if track.boundaries else None
+    at = track.compared_from + track.comparison.leading
+    return track.boundaries[at] if track.boundaries else None
 
 
 def _limit_note(track: Track, params: JudgeParams) -> str:

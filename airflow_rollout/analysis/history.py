@@ -9,7 +9,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-from airflow_rollout.analysis.checks import latency_limit
 from airflow_rollout.analysis.counts import add_counts
 from airflow_rollout.analysis.dispersion import (
     BLOCK_SECONDS,
@@ -19,6 +18,7 @@ from airflow_rollout.analysis.dispersion import (
     measure_dispersion,
 )
 from airflow_rollout.analysis.histogram import boundary_at
+from airflow_rollout.analysis.latency import latency_limit
 from airflow_rollout.analysis.parameters import Metric, Semantics
 from airflow_rollout.analysis.readings import (
     ArmCounts,

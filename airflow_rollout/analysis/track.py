@@ -8,12 +8,13 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_rollout.analysis.budget import is_compared, is_guarded
-from airflow_rollout.analysis.counts import Interval, Ledger, add_counts
+from airflow_rollout.analysis.counts import ByPod, Interval, Ledger, add_counts
 from airflow_rollout.analysis.dispersion import Basis, Dispersion
 from airflow_rollout.analysis.evidence import Growth, effective_dispersion
 from airflow_rollout.analysis.guardrail import GuardrailProcess
 from airflow_rollout.analysis.histogram import ComparisonProcess, slower_than
 from airflow_rollout.analysis.idle import IdleStable
+from airflow_rollout.analysis.latency import first_compared
 from airflow_rollout.analysis.odds_interval import OddsInterval
 from airflow_rollout.analysis.parameters import JudgeParams, Metric, Mode, Promote, Question
 from airflow_rollout.analysis.promotion import PromotionProcess
@@ -115,6 +116,11 @@ class Track:
         """Return the histogram's boundaries, empty while unknown and for errors."""
         return self.ledger.boundaries or ()
 
+    @property
+    def compared_from(self) -> int:
+        """Return the index of the first boundary that is compared."""
+        return first_compared(self.metric, self._params, self.boundaries)
+
     def feed(self, reading: Reading) -> None:
         """Take an answer in; one that is older than the newest changes nothing.
 
@@ -202,13 +208,12 @@ class Track:
             return
         self.used += 1
         if self.promotion is not None and is_of_step and interval.stable.requests:
-            self.promotion.update(interval.canary, interval.stable)
+            self.promotion.update(self._compared(interval.canary), self._compared(interval.stable))
         if self.guardrail is not None:
             bad = self._guarded_bad(interval.canary)
             self.guardrail.update(interval.canary.requests, bad)
         stable = self._idle.added_to(interval)
-        if self.comparison is not None:
-            self.comparison.update(interval.canary, stable, interval.pods)
+        self._compare(interval.canary, stable, interval.pods)
         if self.odds is not None:
             self.odds.update(interval.canary, stable)
 
@@ -219,11 +224,21 @@ class Track:
             while nothing could reach the canary says nothing about it.
         """
         self.skipped += 1
-        if self.comparison is not None:
-            # It says nothing, and yet the clock of late starts moves on.
-            self.comparison.update(interval.canary, interval.stable)
+        # It says nothing, and yet the clock of late starts moves on.
+        self._compare(interval.canary, interval.stable)
         if keeps:
             self._idle.keep(interval)
+
+    def _compare(self, canary: ArmCounts, stable: ArmCounts, pods: ByPod = ((), ())) -> None:
+        if self.comparison is None:
+            return
+        by_pod = tuple(map(self._compared, pods[0])), tuple(map(self._compared, pods[1]))
+        self.comparison.update(self._compared(canary), self._compared(stable), by_pod)
+
+    def _compared(self, counts: ArmCounts) -> ArmCounts:
+        """Return counts without those boundaries below which everything is fast enough."""
+        first = self.compared_from
+        return replace(counts, bad=counts.bad[first:]) if first else counts
 
     def _guarded_bad(self, canary: ArmCounts) -> float:
         if self.metric.question is not Question.LATENCY:
@@ -284,12 +299,14 @@ class Track:
         self._restore_evidence(state)
 
     def _restore_evidence(self, state: dict[str, Any]) -> None:
+        # Of a release that was begun when all boundaries were compared, what still is goes on.
+        kept = -(len(self.boundaries) - self.compared_from) or None
         if self.comparison is not None and state["comparison"] is not None:
-            self.comparison.restore(state["comparison"])
+            self.comparison.restore(state["comparison"][kept:])
         if self.guardrail is not None and state["guardrail"] is not None:
             self.guardrail.restore(state["guardrail"])
         if self.promotion is not None and state["promotion"] is not None:
-            self.promotion.restore(state["promotion"])
+            self.promotion.restore(state["promotion"][kept:])
         if self.odds is not None and state["odds"] is not None:
             self.odds.restore(state["odds"])
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from airflow_rollout.analysis.bound import bound_seconds, odds_times
-from airflow_rollout.analysis.checks import latency_limit
 from airflow_rollout.analysis.dispersion import Dispersion
 from airflow_rollout.analysis.histogram import boundary_at
+from airflow_rollout.analysis.latency import latency_limit
 from airflow_rollout.analysis.parameters import Metric, Question
 from airflow_rollout.cli.calibrate_history import History
 from airflow_rollout.cli.calibrate_splits import Rule, Splitter, named_rules

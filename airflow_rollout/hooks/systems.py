@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from airflow_rollout.analysis.checks import latency_limit
+from airflow_rollout.analysis.latency import latency_limit
 from airflow_rollout.analysis.parameters import Metric, Semantics
 from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading, Value
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
