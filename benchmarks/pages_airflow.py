@@ -17,6 +17,8 @@ import httpx
 import psutil
 
 from airflow_rollout.demo.lab import Lab
+from airflow_rollout.demo.processes import LabError
+from airflow_rollout.release import ReleaseState
 from benchmarks.report import Figure, Of, Wanted
 
 __all__ = ["airflow_figures"]
@@ -52,6 +54,7 @@ def airflow_figures(chromium: Path, runs: int) -> list[Figure]:
             "what the Rollout tab asks, alone": lambda: _asked(it),
         }
         alone, more = _measured(it.lab, visits, runs)
+        _check_judged(it)
     return [
         Figure(group=_AIRFLOW, name="first chart, warm", unit="ms", values=tuple(warm)),
         Figure(group=_GROUP, name="nobody looks, of a core", unit="%", values=tuple(alone)),
@@ -63,6 +66,13 @@ def airflow_figures(chromium: Path, runs: int) -> list[Figure]:
             for name, values in more.items()
         ),
     ]  # fmt: skip
+
+
+def _check_judged(stage: Any) -> None:
+    """Refuse figures of pages that had stopped asking, since the release was over."""
+    split = stage.scene(_SERVICE).split()
+    if split is None or split.state is not ReleaseState.OPEN:
+        raise LabError(f"the release was not judged to the end: {split}")
 
 
 def _wanted(name: str) -> Wanted | None:
