@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -22,7 +21,8 @@ __all__ = ["Child", "LabError", "Processes", "ending_on_sigterm", "wait_until"]
 
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 25
-_YIELDING_NICENESS = 10
+_NICENESS = "10"
+_YIELDING = ("nice", "-n", _NICENESS)
 
 
 class LabError(RolloutError):
@@ -146,7 +146,7 @@ class Processes:
         try:
             with log.open("ab") as output:
                 process = subprocess.Popen(
-                    [str(part) for part in command],
+                    [*(_YIELDING if yields else ()), *map(str, command)],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -157,7 +157,7 @@ class Processes:
         except OSError as error:
             raise LabError(f"{name} cannot be started: {error}") from error
         if yields:
-            _let_yield(process.pid)
+            _let_session_yield(process.pid)
         child = self._children[name] = Child(name, process, log)
         self._tell(keeper, f"+{child.pid}")
         return child
@@ -223,13 +223,11 @@ class Processes:
             keeper.stdin.flush()
 
 
-def _let_yield(pid: int) -> None:
-    # A process that is gone already, or a system that has no such thing: nothing is lost by it.
+def _let_session_yield(pid: int) -> None:
+    # Where Linux groups processes by session, niceness counts inside of the session only. A system
+    # that has no such thing, or a process that is gone: nothing is lost by it.
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _YIELDING_NICENESS)
-    # Where Linux groups processes by session, niceness counts inside of the session only.
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(str(_YIELDING_NICENESS))
+        Path(f"/proc/{pid}/autogroup").write_text(_NICENESS)
 
 
 def _end(children: Iterable[Child], grace_seconds: float) -> list[int]:
