@@ -208,7 +208,8 @@ class Track:
             return
         self.used += 1
         if self.promotion is not None and is_of_step and interval.stable.requests:
-            self.promotion.update(self._compared(interval.canary), self._compared(interval.stable))
+            first = self.compared_from
+            self.promotion.update(_from(first, interval.canary), _from(first, interval.stable))
         if self.guardrail is not None:
             bad = self._guarded_bad(interval.canary)
             self.guardrail.update(interval.canary.requests, bad)
@@ -232,13 +233,12 @@ class Track:
     def _compare(self, canary: ArmCounts, stable: ArmCounts, pods: ByPod = ((), ())) -> None:
         if self.comparison is None:
             return
-        by_pod = tuple(map(self._compared, pods[0])), tuple(map(self._compared, pods[1]))
-        self.comparison.update(self._compared(canary), self._compared(stable), by_pod)
-
-    def _compared(self, counts: ArmCounts) -> ArmCounts:
-        """Return counts without those boundaries below which everything is fast enough."""
         first = self.compared_from
-        return replace(counts, bad=counts.bad[first:]) if first else counts
+        if first:
+            canary, stable = _from(first, canary), _from(first, stable)
+            ours, theirs = (tuple(_from(first, one) for one in arm) for arm in pods)
+            pods = ours, theirs
+        self.comparison.update(canary, stable, pods)
 
     def _guarded_bad(self, canary: ArmCounts) -> float:
         if self.metric.question is not Question.LATENCY:
@@ -344,6 +344,11 @@ def _odds(metric: Metric, params: JudgeParams) -> OddsInterval | None:
         dispersion=effective_dispersion(params.comparison),
         exact_limit=params.comparison.exact_limit,
     )
+
+
+def _from(first: int, counts: ArmCounts) -> ArmCounts:
+    """Return counts without those boundaries below which everything is fast enough."""
+    return replace(counts, bad=counts.bad[first:]) if first else counts
 
 
 def _finite(number: float | None) -> float | None:
