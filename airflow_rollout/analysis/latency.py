@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_rollout.analysis.histogram import boundary_at
-from airflow_rollout.analysis.parameters import JudgeParams, Metric, Question, Semantics
+from airflow_rollout.analysis.parameters import Metric, Question, Semantics
 
 __all__ = ["first_compared", "latency_limit"]
 
@@ -24,13 +24,13 @@ def latency_limit(metric: Metric, semantics: Semantics) -> float | None:
     return metric.threshold.maximum / scale
 
 
-def first_compared(metric: Metric, params: JudgeParams, boundaries: Sequence[float]) -> int:
+def first_compared(metric: Metric, semantics: Semantics, boundaries: Sequence[float]) -> int:
     """Return the index of the first boundary at which both versions are compared.
 
     The first from a tenth of the limit on (the last one if all lie below), or the first of all
     where there is no limit.
     """
-    limit = latency_limit(metric, params.semantics)
+    limit = latency_limit(metric, semantics)
     if metric.question is not Question.LATENCY or limit is None or not boundaries:
         return 0
     return boundary_at(boundaries, limit * _FAST_ENOUGH)

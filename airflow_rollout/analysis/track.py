@@ -119,7 +119,7 @@ class Track:
     @property
     def compared_from(self) -> int:
         """Return the index of the first boundary that is compared."""
-        return first_compared(self.metric, self._params, self.boundaries)
+        return first_compared(self.metric, self._params.semantics, self.boundaries)
 
     def feed(self, reading: Reading) -> None:
         """Take an answer in; one that is older than the newest changes nothing.

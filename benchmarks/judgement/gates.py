@@ -8,13 +8,25 @@ from airflow_rollout.analysis.counts import Interval
 from airflow_rollout.analysis.evidence import Growth
 from airflow_rollout.analysis.histogram import ComparisonProcess
 from airflow_rollout.analysis.idle import IdleStable
-from airflow_rollout.analysis.parameters import Comparison
+from airflow_rollout.analysis.latency import first_compared
+from airflow_rollout.analysis.parameters import (
+    Comparison,
+    Metric,
+    Question,
+    Semantics,
+    Threshold,
+)
 from airflow_rollout.analysis.readings import ArmCounts
+from benchmarks.judgement.rules import LATENCY_LIMIT
 from benchmarks.judgement.traffic import SECONDS, Counts, Traffic
 
 __all__ = ["GATES", "PLAIN", "THREE_AGREE", "Gate"]
 
 _ALPHA = 0.01
+# The limit the other tools' rules are given decides here where latencies are compared.
+_LATENCY = Metric(
+    name="latency", question=Question.LATENCY, threshold=Threshold(maximum=LATENCY_LIMIT)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +46,13 @@ class Gate:
         """Return the second in which the release is stopped, None if it is not."""
         process = self._process(traffic.phi)
         idle, keeps = IdleStable(), False
+        first = first_compared(_LATENCY, Semantics.NATIVE, traffic.boundaries)
         for number, counts in enumerate(
             zip(*map(_listed, traffic.summed(self.every)), strict=True)
         ):
             (requests,), bad, (stable_requests,), stable_bad = counts
-            canary = ArmCounts(requests=requests, bad=tuple(bad))
-            stable = ArmCounts(requests=stable_requests, bad=tuple(stable_bad))
+            canary = ArmCounts(requests=requests, bad=tuple(bad[first:]))
+            stable = ArmCounts(requests=stable_requests, bad=tuple(stable_bad[first:]))
             end = float((number + 1) * self.every)
             if keeps or not requests:
                 interval = Interval(start=end - self.every, end=end, canary=canary, stable=stable)
