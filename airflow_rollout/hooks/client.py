@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
+from airflow_rollout.hooks.bare import BareClient
 from airflow_rollout.hooks.connection import ConnectionInfo
 from airflow_rollout.hooks.signing import Signature
 from airflow_rollout.wire import HttpRequest
@@ -88,17 +89,15 @@ def base_url(info: ConnectionInfo) -> httpx.URL:
     return url
 
 
-def make_client(info: ConnectionInfo | None, *, encrypted: bool) -> httpx.AsyncClient:
+def make_client(info: ConnectionInfo | None, *, encrypted: bool) -> httpx.AsyncClient | BareClient:
     """Return a client for a connection, or a bare one without credentials and proxies.
 
     :param encrypted: whether certificates are needed at all; loading them is slow.
     :raises PermanentAdapterError: a certificate or CA that cannot be read, headers of a wrong type.
     """
     if info is None:
-        verify = _context(True, None) if encrypted else False
-        return httpx.AsyncClient(
-            verify=verify, trust_env=False, headers={"user-agent": _USER_AGENT}
-        )
+        context = _context(True, None) if encrypted else None
+        return BareClient(context, user_agent=_USER_AGENT)
     extra = info.extra
     try:
         verify = _context(_verify(info), extra.get("cert")) if encrypted else False

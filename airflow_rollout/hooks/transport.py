@@ -17,6 +17,7 @@ from typing import TypeVar
 import httpx
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.hooks.bare import BareClient
 from airflow_rollout.hooks.client import base_url, make_client, our_error
 from airflow_rollout.hooks.connection import ConnectionInfo
 from airflow_rollout.hooks.files import read_file, read_note, replace_file, write_note
@@ -78,7 +79,7 @@ class _Sender:
         self._system = system
         self._largest_body = largest_body
         self._stack = stack
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._clients: dict[str, httpx.AsyncClient | BareClient] = {}
         self._making = asyncio.Lock()
         self._files = threading.BoundedSemaphore(FILES_AT_ONCE)
 
@@ -134,7 +135,9 @@ class _Sender:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise our_error(error, request, system=self._system) from None
 
-    async def _exchange(self, client: httpx.AsyncClient, request: HttpRequest) -> HttpResponse:
+    async def _exchange(
+        self, client: httpx.AsyncClient | BareClient, request: HttpRequest
+    ) -> HttpResponse:
         async with client.stream(
             request.method,
             request.url,
@@ -155,7 +158,7 @@ class _Sender:
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpResponse(status=response.status_code, headers=headers, body=bytes(body))
 
-    async def _client(self, request: HttpRequest) -> httpx.AsyncClient:
+    async def _client(self, request: HttpRequest) -> httpx.AsyncClient | BareClient:
         """Return the connection's client, or one without credentials for an absolute URL."""
         scheme, absolute, _ = request.url.partition("://")
         info = None if absolute else self._connection()

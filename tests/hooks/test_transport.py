@@ -6,8 +6,6 @@ import asyncio
 import base64
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,62 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from bounded import run
+from raw_server import addressed, conn, get, serving
 
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.client import base_url
 from airflow_rollout.hooks.connection import ConnectionInfo
 from airflow_rollout.hooks.transport import open_send
 from airflow_rollout.wire import HttpRequest, HttpResponse
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd-Header: Yes\r\n\r\nhi"
-
-
-class Server:
-    """Answers every request with the same bytes and keeps what was asked."""
-
-    def __init__(self, answer: bytes, *, delay: float = 0.0) -> None:
-        self.answer = answer
-        self.delay = delay
-        self.heads: list[str] = []
-        self.port = 0
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-                await asyncio.sleep(self.delay)
-                writer.write(self.answer)
-                await writer.drain()
-                if b"close" in self.answer or not self.answer:
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def serving(
-    answer: bytes = OK, *, delay: float = 0.0, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Server]:
-    server = Server(answer, delay=delay)
-    listening = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=tls)
-    server.port = listening.sockets[0].getsockname()[1]
-    try:
-        yield server
-    finally:
-        listening.close()
-
-
-def conn(**fields: Any) -> ConnectionInfo:
-    return ConnectionInfo(conn_id="c", **{"conn_type": "http", **fields})
-
-
-async def get(info: ConnectionInfo | None, url: str = "/x", **fields: Any) -> HttpResponse:
-    async with open_send(info, system="s") as send:
-        answer = await send(HttpRequest(url=url, **fields))
-    assert isinstance(answer, HttpResponse)
-    return answer
 
 
 @pytest.mark.parametrize(
@@ -175,15 +124,16 @@ def test_every_status_is_an_answer_and_redirects_are_not_followed(status: int) -
     run(test)
 
 
-def test_one_connection_is_kept_open_for_many_requests() -> None:
+@pytest.mark.parametrize("is_probe", [False, True])
+def test_one_connection_is_kept_open_for_many_requests(*, is_probe: bool) -> None:
     async def test() -> None:
         async with serving() as server:
-            async with open_send(conn(host="127.0.0.1", port=server.port), system="s") as send:
+            info, url = addressed(server, is_probe=is_probe)
+            async with open_send(info, system="s") as send:
                 for _ in range(3):
-                    await send(HttpRequest(url="/x"))
+                    await send(HttpRequest(url=url))
             assert len(server.heads) == 3
-
-    run(test)
+            assert server.connections == 1
 
 
 async def failing(info: ConnectionInfo | None, kind: type[AdapterError], **fields: Any) -> str:
@@ -200,6 +150,8 @@ def test_a_refused_connection_may_pass() -> None:
         )
         assert "cannot connect" in text
         assert "hunter2" not in text
+        text = await failing(None, TransientAdapterError, url="http://127.0.0.1:1/x")
+        assert "cannot connect (Connection refused)" in text
 
     run(test)
 
@@ -207,16 +159,19 @@ def test_a_refused_connection_may_pass() -> None:
 def test_a_name_that_is_not_found_may_pass() -> None:
     async def test() -> None:
         await failing(conn(host="no-such-host.invalid"), TransientAdapterError, timeout_seconds=5.0)
+        await failing(
+            None, TransientAdapterError, url="http://no-such-host.invalid/", timeout_seconds=5.0
+        )
 
     run(test)
 
 
-def test_a_server_that_does_not_answer_in_time_may_pass() -> None:
+@pytest.mark.parametrize("is_probe", [False, True])
+def test_a_server_that_does_not_answer_in_time_may_pass(*, is_probe: bool) -> None:
     async def test() -> None:
         async with serving(delay=5.0) as server:
-            text = await failing(
-                conn(host="127.0.0.1", port=server.port), TransientAdapterError, timeout_seconds=0.2
-            )
+            info, url = addressed(server, is_probe=is_probe)
+            text = await failing(info, TransientAdapterError, url=url, timeout_seconds=0.2)
         assert "no answer in time" in text
 
     run(test)
@@ -240,11 +195,15 @@ def test_a_server_that_drips_is_bounded_as_a_whole() -> None:
         listening = await asyncio.start_server(drip, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         await failing(conn(host="127.0.0.1", port=port), TransientAdapterError, timeout_seconds=0.4)
+        await failing(
+            None, TransientAdapterError, url=f"http://127.0.0.1:{port}/", timeout_seconds=0.4
+        )
         listening.close()
 
     run(test)
 
 
+@pytest.mark.parametrize("is_probe", [False, True])
 @pytest.mark.parametrize(
     "answer",
     [
@@ -253,23 +212,25 @@ def test_a_server_that_drips_is_bounded_as_a_whole() -> None:
         b"close rubbish\r\n\r\n",
     ],
 )
-def test_a_connection_that_breaks_off_may_pass(answer: bytes) -> None:
+def test_a_connection_that_breaks_off_may_pass(answer: bytes, *, is_probe: bool) -> None:
     async def test() -> None:
         async with serving(answer) as server:
-            await failing(conn(host="127.0.0.1", port=server.port), TransientAdapterError)
+            info, url = addressed(server, is_probe=is_probe)
+            await failing(info, TransientAdapterError, url=url)
 
     run(test)
 
 
-def test_an_answer_that_is_too_large_is_permanent() -> None:
+@pytest.mark.parametrize("is_probe", [False, True])
+def test_an_answer_that_is_too_large_is_permanent(*, is_probe: bool) -> None:
     async def test() -> None:
         async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789") as server:
-            info = conn(host="127.0.0.1", port=server.port)
+            info, url = addressed(server, is_probe=is_probe)
             async with open_send(info, system="s", largest_body=8) as send:
                 with pytest.raises(PermanentAdapterError, match="larger than 8 bytes"):
-                    await send(HttpRequest(url="/x"))
+                    await send(HttpRequest(url=url))
             async with open_send(info, system="s", largest_body=9) as send:
-                assert await send(HttpRequest(url="/x"))
+                assert await send(HttpRequest(url=url))
 
     run(test)
 
