@@ -28,7 +28,13 @@ LOCAL_SETTINGS = '''\
 import sys
 
 if {"scheduler", "dag-processor"} & set(sys.argv):
+    import anyio._backends._asyncio
+    import jinja2.ext
+    import prometheus_client.parser
+
+    import airflow_rollout.analysis.judge
     import airflow_rollout.dag_factory
+    import airflow_rollout.record
 '''
 
 # The lab's database is thrown away with it, and what is written outlives a killed process anyway:
