@@ -45,10 +45,9 @@ from airflow_rollout.workloads.canary_objects import (
 )
 from airflow_rollout.workloads.pod_faults import (
     Fault,
-    deployment_fault,
     is_rolled_out,
-    pod_fault,
     ready_text,
+    workload_fault,
 )
 
 __all__ = ["TARGET", "DeploymentWorkload"]
@@ -147,9 +146,7 @@ class DeploymentWorkload:
             note = {"version": canary.version, "image": canary.target, "before": image}
             await self._change_stable(stable, canary.target, json.dumps(note), cluster)
             return f"{self._name} gets {canary.target}"
-        fault = deployment_fault(stable) or pod_fault(
-            await self._pods(stable, canary.target, cluster), at=0.0
-        )
+        fault = workload_fault(stable, await self._pods(stable, canary.target, cluster), at=0.0)
         if fault is not None and fault.is_final:
             why = await self._explained(fault, cluster)
             raise self._error(f"{self._name} cannot run {canary.target}: {why}")
@@ -228,9 +225,7 @@ class DeploymentWorkload:
     async def _probe_canary(self, found: RawObject, arm: Arm, at: float, cluster: Cluster) -> Probe:
         if found["spec"].get("replicas") == 0:
             return Probe(at=at, ok=False, detail=f"{self._name}-canary is scaled to 0", fatal=True)
-        fault = deployment_fault(found) or pod_fault(
-            await self._pods(found, arm.target, cluster), at
-        )
+        fault = workload_fault(found, await self._pods(found, arm.target, cluster), at)
         if fault is not None and fault.is_final:
             detail = await self._explained(fault, cluster)
             return Probe(at=at, ok=False, detail=detail, fatal=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_rollout.cluster import RawObject, condition
 
-__all__ = ["Fault", "deployment_fault", "is_rolled_out", "pod_fault", "ready_text"]
+__all__ = ["Fault", "is_rolled_out", "ready_text", "workload_fault"]
 
 # `ErrImagePull` is not among them: a registry may fail once, and what stays so ends here anyway.
 _FINAL_WAITS = frozenset(
@@ -47,15 +47,23 @@ class Fault:
     crashed: tuple[str, str] | None = None
 
 
-def deployment_fault(found: RawObject) -> Fault | None:
-    """Return what the Deployment itself says is wrong."""
+def workload_fault(found: RawObject, pods: Iterable[RawObject], at: float) -> Fault | None:
+    """Return what is wrong with a Deployment and its pods: what a pod says, before "too late".
+
+    :param at: now, in epoch seconds.
+    """
     failure = condition(found, "ReplicaFailure")
     if failure.get("status") == "True":
         return Fault(text=f"pods cannot be made: {failure.get('message')}", is_final=True)
+    fault = _worst(pods, at)
+    if fault is not None and fault.is_final:
+        return fault
     progress = condition(found, "Progressing")
     if progress.get("reason") == "ProgressDeadlineExceeded":
-        return Fault(text=f"{ready_text(found)}: {progress.get('message')}", is_final=True)
-    return None
+        why = f" ({fault.text})" if fault else ""
+        text = f"{ready_text(found)}: {progress.get('message')}{why}"
+        return Fault(text=text, is_final=True)
+    return fault
 
 
 def is_rolled_out(found: RawObject) -> bool:
@@ -73,11 +81,8 @@ def ready_text(found: RawObject) -> str:
     return f"{ready} of {found['spec'].get('replicas', 1)} pods ready"
 
 
-def pod_fault(pods: Iterable[RawObject], at: float) -> Fault | None:
-    """Return the worst fault of some pods: a final one before one that may pass.
-
-    :param at: now, in epoch seconds.
-    """
+def _worst(pods: Iterable[RawObject], at: float) -> Fault | None:
+    """Return the worst fault of some pods: a final one before one that may pass."""
     found = [fault for pod in pods for fault in _faults(pod, at)]
     return next((fault for fault in found if fault.is_final), found[0] if found else None)
 

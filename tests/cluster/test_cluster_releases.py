@@ -126,7 +126,7 @@ def test_a_version_that_is_slow_is_rolled_back(play: Callable[[str], Played]) ->
 
 
 def test_an_image_that_is_not_there_never_gets_traffic(play: Callable[[str], Played]) -> None:
-    is_back(play("absent"), "ImagePullBackOff")
+    is_back(play("absent"), "ImagePull")
     assert play("absent")["ended"].record.gates == []
 
 

@@ -131,6 +131,24 @@ def test_what_the_deployment_itself_cannot_do_is_final(
     assert words in found.detail
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"waiting": {"reason": "ErrImagePull", "message": "no such image"}},
+        {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}},
+    ],
+)
+def test_a_time_that_is_up_says_what_it_was_spent_on(
+    api: KubeApi, workload: DeploymentWorkload, state: dict[str, Any]
+) -> None:
+    late = condition("Progressing", "False", reason="ProgressDeadlineExceeded", message="late")
+    deployed(api, workload)["status"] = {"conditions": [late]}
+    pod(api, "one", "shop:2", **container(state=state))
+    found = probed(api, workload)
+    assert found.fatal
+    assert "no such image" in found.detail
+
+
 def test_a_canary_that_somebody_deleted_or_scaled_away_is_gone(
     api: KubeApi, workload: DeploymentWorkload
 ) -> None:
