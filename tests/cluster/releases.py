@@ -28,12 +28,51 @@ _starting = threading.Lock()
 _BEGUN_SECONDS = 10.0
 
 
-def write_dag(folder: Path, namespace: str) -> None:
-    (folder / f"{namespace}.yaml").write_text(document(namespace))
-    (folder / f"{namespace}.py").write_text(
-        f"from airflow_rollout import rollout_dag\n\n"
-        f"rollout_dag('{namespace}.yaml', dag_id='{namespace}')\n"
-    )
+# All users move in one write, and back in one.
+_ONE_SWITCH = {"steps": [{"weight": 100, "hold": "8s"}]}
+
+_DAG = """\
+from airflow_rollout import rollout_dag
+
+rollout_dag("{namespace}.yaml", dag_id="{namespace}")
+"""
+
+# Asked where no user is sent yet: at the canary's own pods.
+_TESTED_DAG = """\
+import httpx
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+from airflow.sdk import task
+
+from airflow_rollout import OwnTasks, rollout_dag
+
+
+@task
+def smoke_test():
+    pods = KubernetesHook(conn_id="cluster").core_v1_client.list_namespaced_pod("{namespace}")
+    canary = [pod for pod in pods.items if pod.metadata.name.startswith("checkout-canary-")]
+    assert canary, "there is no canary to test"
+    for pod in canary:
+        for _ in range(40):
+            httpx.get(f"http://{{pod.status.pod_ip}}:8080/", timeout=5.0).raise_for_status()
+
+
+rollout_dag(
+    "{namespace}.yaml",
+    dag_id="{namespace}",
+    own_tasks=OwnTasks(before_traffic=lambda: smoke_test().operator),
+)
+"""
+
+
+def write_dag(folder: Path, namespace: str, *, in_one_switch: bool = False) -> None:
+    """Write the DAG of a shop, which is called as its namespace.
+
+    :param in_one_switch: blue-green, behind a test of the new version.
+    """
+    steps = _ONE_SWITCH if in_one_switch else None
+    (folder / f"{namespace}.yaml").write_text(document(namespace, steps))
+    dag = _TESTED_DAG if in_one_switch else _DAG
+    (folder / f"{namespace}.py").write_text(dag.format(namespace=namespace))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kube_lab import KubeLab, Shop, connection
 
@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from real_servers import Prometheus
 
 
-def document(namespace: str) -> str:
-    """Return the rollout of a shop."""
+# A fifth of the traffic, then all of it.
+_CANARY = {"steps": [{"weight": 20, "hold": "8s"}], "verify": "5s"}
+
+
+def document(namespace: str, canary: dict[str, Any] | None = None) -> str:
+    """Return the rollout of a shop.
+
+    :param canary: its steps; a fifth of the traffic where not given.
+    """
     spec = {
         "workload": {"kind": "deployment"},
         "traffic": {"router": "gateway_api", "service": "checkout", "conn_id": "cluster"},
-        "canary": {"steps": [{"weight": 20, "hold": "8s"}], "verify": "5s"},
+        "canary": canary or _CANARY,
         "analysis": {
             "source": {"provider": "prometheus", "conn_id": "prometheus", "every": "1s"},
             "interval": "2s",
