@@ -25,6 +25,12 @@ __all__ = ["base_url", "make_client", "our_error"]
 
 SYSTEM = "connection"
 
+# A gate among a thousand looks every ten seconds; httpx forgets its connection after five.
+_KEPT_SECONDS = 30.0
+_LIMITS = httpx.Limits(
+    max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEPT_SECONDS
+)
+
 _USER_AGENT = "airflow-rollout"
 
 # First match wins. The words are ours: a foreign text may hold an address with a password.
@@ -112,6 +118,7 @@ def make_client(info: ConnectionInfo | None, *, encrypted: bool) -> httpx.AsyncC
         auth=auth,
         headers={"user-agent": _USER_AGENT, **headers},
         verify=verify,
+        limits=_LIMITS,
         trust_env=_flag(extra.get("trust_env", True)),
     )
 
