@@ -47,6 +47,8 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not e2e" $(COVERAGE)
 	@for part in $(REAL_AIRFLOW); do echo "== $$part on a real Airflow"; \
 		$(BIN)/pytest -m e2e $$part; done
+	@echo "== tests/cluster on a real Kubernetes (its programs are built once: six minutes)"
+	@$(BIN)/pytest -m cluster tests/cluster
 else
 	@$(BIN)/pytest $(COVERAGE) $(PYTEST_ARGS)
 endif
@@ -65,7 +67,7 @@ soak: $(VENV)/test.installed ## random faults on real releases; ARGS="--schedule
 
 cluster: $(VENV)/test.installed ## release on a real Kubernetes on this machine; needs root, Go, containerd
 	@tests/cluster/node/build >/dev/null
-	@$(BIN)/pytest -m cluster tests/cluster $(PYTEST_ARGS)
+	@ROLLOUT_REQUIRE_REAL=1 $(BIN)/pytest -m cluster tests/cluster $(PYTEST_ARGS)
 
 requirements: ## pin and hash anew what demo and tests install
 	@$(MAKE) --no-print-directory $(VENV)/created
