@@ -62,8 +62,8 @@ lint: $(VENV)/test.installed ## check style, types and layers only
 bench: $(VENV)/test.installed ## measure what the README promises; ARGS is passed on
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(VENV)/test.installed ## random faults on real releases; ARGS="--schedules 500 --seed 1 --minutes 60"
-	@$(BIN)/python tests/faults/soak.py $(ARGS)
+soak: $(VENV)/test.installed ## random faults on real releases; ARGS="--schedules 500 --seed 1 --minutes 60", "--cluster ..." on a node
+	@$(BIN)/python $(if $(filter --cluster,$(ARGS)),tests/cluster/node_soak.py,tests/faults/soak.py) $(filter-out --cluster,$(ARGS))
 
 cluster: $(VENV)/test.installed ## release on a real Kubernetes on this machine; needs root, Go, containerd
 	@tests/cluster/node/build >/dev/null

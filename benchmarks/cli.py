@@ -16,6 +16,7 @@ from rich.console import Console
 import airflow_rollout
 from airflow_rollout.demo.processes import ending_on_sigterm
 from benchmarks import imports, judge, measurements, pages
+from benchmarks.cluster import part as cluster
 from benchmarks.gates import part as gates
 from benchmarks.judgement import part as judgement
 from benchmarks.releases import part as releases
@@ -25,7 +26,7 @@ __all__ = ["PARTS", "main", "parse"]
 
 PARTS = (
     imports.PART, judge.PART, measurements.PART, pages.PART, judgement.PART, gates.PART,
-    releases.PART,
+    releases.PART, cluster.PART,
 )  # fmt: skip
 _INTERRUPTED = 130
 # A table in a log is as wide as it needs to be.
@@ -67,15 +68,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     lab.add_argument("--count", type=_whole, help="releases of each bad version (10)")
     lab.add_argument("--good", type=_whole, help="releases of good versions (20)")
     lab.add_argument("--rate", type=_positive, default=100, help="requests a second (100)")
+    node = parser.add_argument_group("cluster")
+    node.add_argument("--each", type=_positive, help="releases of each kind on a node (5)")
     options = parser.parse_args(argv)
     usual = {
         "runs": 5, "updates": 600, "repeats": 2000, "count": 10, "good": 20, "gates": 1000,
-        "intervals": 8,
+        "intervals": 8, "each": 5,
     }  # fmt: skip
     if options.quick:
         usual = {
             "runs": 2, "updates": 120, "repeats": 20, "count": 2, "good": 2, "gates": 100,
-            "intervals": 2,
+            "intervals": 2, "each": 1,
         }  # fmt: skip
     for name, value in usual.items():
         if getattr(options, name) is None:
@@ -129,6 +132,7 @@ def _parts(options: argparse.Namespace, console: Console) -> dict[str, Callable[
         releases.PART: lambda: releases.run(
             console, count=options.count, good=options.good, rate=options.rate
         ),
+        cluster.PART: lambda: cluster.run(console, each=options.each),
     }
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,31 +12,21 @@ import pytest
 # The Prometheus of these tests is that of the tests of its adapter.
 sys.path.append(str(Path(__file__).parents[1] / "real"))
 
-from kube_lab import KubeLab, Shop, node_binaries
+from kube_lab import PROGRAMS, KubeLab, Shop, missing_here, node_binaries
 from real_servers import Prometheus, running
 
 # Tests of one run have namespaces of their own.
 _numbers = itertools.count(1)
 
-_PROGRAMS = ("containerd", "ctr", "runc", "ip", "unshare", "openssl")
-
 
 @pytest.fixture(scope="session")
 def kubernetes(need_binary: Callable[[str], Path]) -> Iterator[KubeLab]:
     """Return a node; its programs are built before the tests, by `make cluster`."""
-    if os.geteuid() != 0:
-        pytest.skip("a node needs root: containers, mounts, a bridge")
-    if not Path("/usr/lib/cni/bridge").exists():
-        pytest.skip("the plugins for the network of containers are not installed (/usr/lib/cni)")
-    for name in _PROGRAMS:
+    for name in PROGRAMS:
         need_binary(name)
-    try:
-        binaries = node_binaries()
-    except subprocess.CalledProcessError:
-        if shutil.which("go") is None:
-            pytest.skip("go is not installed: the node's programs cannot be built")
-        raise
-    with KubeLab(binaries) as lab:
+    if missing := missing_here():
+        pytest.skip(missing)
+    with KubeLab(node_binaries()) as lab:
         yield lab
 
 

@@ -16,9 +16,12 @@ VERSIONS: dict[str, dict[str, str]] = {
     "v2": {},
     "v3": {},
     "errors": {"ERRORS": "0.3"},
+    "someerrors": {"ERRORS": "0.05"},
+    "broken": {"ERRORS": "1"},
     "slow": {"SLOW_SECONDS": "0.4"},
     "crash": {"CRASH_AFTER_SECONDS": "-1"},
     "crashlater": {"CRASH_AFTER_SECONDS": "3"},
+    "crashloop": {"CRASH_AFTER_REQUESTS": "40"},
     "memory": {"TAKE_MEGABYTES": "128"},
     "neverready": {"READY_AFTER_SECONDS": "-1"},
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import fcntl
 import json
+import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -27,6 +29,40 @@ from airflow_rollout.demo.processes import Processes
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 EXAMPLE = Path(__file__).parents[2] / "examples/kubernetes"
+
+
+PROGRAMS = ("containerd", "ctr", "runc", "ip", "unshare", "openssl", "prometheus")
+
+
+def missing_here() -> str:
+    """Return what this machine lacks to run a node, in words; empty: nothing."""
+    if os.geteuid() != 0:
+        return "a node needs root: containers, mounts, a bridge"
+    if not Path("/usr/lib/cni/bridge").exists():
+        return "the plugins for the network of containers are not installed (/usr/lib/cni)"
+    for name in (*PROGRAMS, "go"):
+        if shutil.which(name) is None:
+            return f"{name} is not installed"
+    return _forbidden()
+
+
+# Each leaves nothing; a container's root may often do none of them.
+_TRIALS = {
+    "mounts in namespaces of its own": "unshare --mount --pid --fork mount -t tmpfs none /mnt",
+    "a bridge": "ip link add rollouttrial type bridge && ip link del rollouttrial",
+    "control groups": "for one in /sys/fs/cgroup $(ls -d /sys/fs/cgroup/*/ 2>/dev/null); do "
+    '[ -e "$one/cgroup.procs" ] || continue; '
+    'mkdir "$one/rollouttrial" && rmdir "$one/rollouttrial"; exit; done; exit 1',
+}
+
+
+def _forbidden() -> str:
+    """Return what root may not do here although a node needs it, empty: nothing."""
+    for what, trial in _TRIALS.items():
+        done = subprocess.run(["sh", "-c", trial], capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"root may not make {what} here: {done.stderr.strip()}"
+    return ""
 
 
 def node_binaries() -> Path:

@@ -17,6 +17,7 @@ from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.cli.watch import read_record
 from airflow_rollout.demo.airflow import AirflowLab
 from airflow_rollout.record import ReleaseRecord
+from airflow_rollout.release import Outcome
 
 _PATIENCE_SECONDS = 420.0
 
@@ -27,6 +28,10 @@ _FIRST_ANSWER_SECONDS = 120.0
 _starting = threading.Lock()
 _BEGUN_SECONDS = 10.0
 
+
+# The task that a run ends with, whatever was clicked.
+_LAST = "ensure_safe"
+_ENDS = ("failed", "success", "skipped", "removed", "upstream_failed")
 
 # All users move in one write, and back in one.
 _ONE_SWITCH = {"steps": [{"weight": 100, "hold": "8s"}]}
@@ -95,10 +100,14 @@ class Releases:
         self.api = AirflowApi(AirflowSession(airflow.url, login))
         self.load = Load(shop)
 
-    def start(self, version: str) -> DagRun:
+    def start(self, version: str, *, run_id: str = "") -> DagRun:
+        """Ask for a release, and wait a moment for its begin.
+
+        :param run_id: where a version is released more than once.
+        """
         conf = {"version": version, "image": image(version)}
         with _starting:
-            run = self._ask_for(f"release-{version}", conf)
+            run = self._ask_for(run_id or f"release-{version}", conf)
             end = time.monotonic() + _BEGUN_SECONDS
             while run.state == "queued" and time.monotonic() < end:
                 time.sleep(0.3)
@@ -116,7 +125,22 @@ class Releases:
                     raise
                 time.sleep(1.0)
 
+    def over(self, run: DagRun) -> tuple[DagRun, Outcome | None]:
+        """Wait for the end of a run, its teardown included: a marked run ends before it.
+
+        :returns: the run, and how its release ended; None where it had not begun.
+        """
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while self.api.task_states(run.dag_id, run.run_id).get(_LAST) not in _ENDS:
+            if time.monotonic() > end:
+                raise AssertionError(f"{run.run_id}: {_LAST} has not ended")
+            time.sleep(1.0)
+        done = self.api.wait(run.dag_id, run.run_id, timeout_seconds=_PATIENCE_SECONDS)
+        record = read_record(self.api, run.dag_id, run.run_id)
+        return done, record.outcome if record else None
+
     def ended(self, run: DagRun) -> Released:
+        """Wait for the end of a run and return what it left."""
         done = self.api.wait(run.dag_id, run.run_id, timeout_seconds=_PATIENCE_SECONDS)
         record = read_record(self.api, run.dag_id, run.run_id)
         assert record is not None, f"{run.run_id} left no record"

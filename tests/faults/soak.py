@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import random
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 # A scene of the ordinary releases is what a fault is done to.
-sys.path.append(str(Path(__file__).parents[1] / "e2e"))
+sys.path += [str(Path(__file__).parents[1] / "e2e"), str(Path(__file__).parents[1])]
 
 from fault_lab import fault_lab
 from fault_scene import FaultScene
@@ -31,10 +28,10 @@ from postgres import PostgresServer
 from proxy import Fault
 from record_watch import RecordWatch
 from scene import Released
+from soaking import Schedule, Soak, only
 
 from airflow_rollout.cli.airflow_session import ApiRefused, ApiUnavailable
 from airflow_rollout.cli.airflow_values import DagRun
-from airflow_rollout.demo.lab import Lab
 from airflow_rollout.release import Outcome, ReleaseState
 
 T = TypeVar("T")
@@ -59,37 +56,8 @@ _CONFLICT = 409
 _END_SECONDS = 600.0
 # Skipped where the run was marked before it had begun.
 _ENDS = ("failed", "success", "skipped", "removed", "upstream_failed")
-_COMPONENTS = ("triggerer", "scheduler", "api-server", "router")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """One release: which version, and what happens when (seconds from its start)."""
-
-    number: int
-    seed: int
-    is_bad: bool
-    faults: tuple[tuple[float, str, float], ...]
-
-    @classmethod
-    def draw(cls, number: int, seed: int) -> Schedule:
-        """Return the schedule that this seed stands for."""
-        chance = random.Random(seed)
-        count = chance.choice((0, 1, 1, 2, 2, 3))
-        faults = sorted(
-            (
-                round(chance.uniform(0.0, _LATEST_FAULT_SECONDS), 2),
-                chance.choice(sorted(FAULTS)),
-                round(chance.uniform(0.5, _LONGEST_FAULT_SECONDS), 2),
-            )
-            for _ in range(count)
-        )
-        is_bad = chance.random() < 0.5
-        return cls(number=number, seed=seed, is_bad=is_bad, faults=tuple(faults))
-
-    def __str__(self) -> str:
-        faults = ", ".join(f"{name} at {at} s for {long} s" for at, name, long in self.faults)
-        return f"seed {self.seed}: {'bad' if self.is_bad else 'good'} version, {faults or 'alone'}"
+_COMPONENTS = ("triggerer", "scheduler", "api-server")
+_GOOD, _BAD = "good", "bad"
 
 
 def _source(fault: Fault) -> Callable[[FaultScene, str, float], None]:
@@ -152,60 +120,18 @@ FAULTS: dict[str, Callable[[FaultScene, str, float], None]] = {
 }
 
 
-@dataclass
-class Soak:
-    """Play schedules until there are enough or the time is over, and count what went wrong.
-
-    :param seed: schedule `n` has the seed `seed + n`.
-    """
-
-    lab: Lab
-    seed: int
-    schedules: int
-    until: float
-    done: int = 0
-    violations: list[str] = field(default_factory=list)
-    _taken: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def next(self) -> Schedule | None:
-        """Return the next schedule, None when it is enough."""
-        with self._lock:
-            if self._taken >= self.schedules or time.monotonic() > self.until:
-                return None
-            self._taken += 1
-            return Schedule.draw(self._taken, self.seed + self._taken)
-
-    def play_all(self, scene: FaultScene) -> None:
-        """Play one schedule after the other on one service."""
-        scene.given_stable("v0", rate=_REQUESTS_A_SECOND)
-        while (schedule := self.next()) is not None:
-            try:
-                found = _play(scene, schedule)
-                _tidy(scene)
-            except Exception as error:
-                found = [f"did not come to an end: {error!r}"]
-            with self._lock:
-                self.done += 1
-                self.violations += [f"{schedule}: {it}" for it in found]
-            print(f"{schedule}: {'; '.join(found) or 'held'}", flush=True)
-
-    def outages(self, over: threading.Event) -> None:
-        """Let a component die every now and then."""
-        chance = random.Random(self.seed)
-        while not over.wait(chance.uniform(0.5, 1.5) * _OUTAGE_EVERY_SECONDS):
-            component = chance.choice(_COMPONENTS)
-            print(f"{component} is killed", flush=True)
-            if component == "router":
-                self.lab.traefik.restart()
-            else:
-                self.lab.airflow.restart(component)
+def play(scene: FaultScene, schedule: Schedule) -> list[str]:
+    """Play one schedule and leave the service as it was; return what must not have happened."""
+    try:
+        return _play(scene, schedule)
+    finally:
+        _tidy(scene)
 
 
 def _play(scene: FaultScene, schedule: Schedule) -> list[str]:
     """Play one schedule and return what must not have happened."""
     version, stable = f"v{schedule.number}", _stable_of(scene)
-    scene.given_version(version, error_rate=0.5 if schedule.is_bad else 0.0)
+    scene.given_version(version, error_rate=0.5 if schedule.version == _BAD else 0.0)
     run_id = f"release-{version}"
     with RecordWatch(scene.file, owner=f"{scene.dag_id}/{run_id}") as watch:
         began = time.monotonic()
@@ -217,7 +143,7 @@ def _play(scene: FaultScene, schedule: Schedule) -> list[str]:
         assert split is not None
         if split.token.owner != f"{scene.dag_id}/{run_id}":
             green = _is_green(done, painted_at) and not _never_began(scene, run)
-            return _only((f"never opened, but the run is {done.state}", green))
+            return only((f"never opened, but the run is {done.state}", green))
         ended = _patiently(lambda: scene.ended(run))
     found = [*watch.violations, *_wrong_end(scene, schedule, ended, stable)]
     if ended.split.state is not ReleaseState.RELEASED and _is_green(ended.run, painted_at):
@@ -277,11 +203,11 @@ def _wrong_end(scene: FaultScene, schedule: Schedule, ended: Released, stable: s
     live = _patiently(lambda: _live_weight(scene))
     if split.state is ReleaseState.RELEASED:
         clicked = any(name == "gate marked success" for _, name, _ in schedule.faults)
-        return _only(
-            ("a bad version was promoted", schedule.is_bad and not clicked),
+        return only(
+            ("a bad version was promoted", schedule.version == _BAD and not clicked),
             ("the record does not say promoted", ended.record.outcome is not Outcome.PROMOTED),
         )
-    return _only(
+    return only(
         (f"left {split.state} at {split.weight} %", split.state is not ReleaseState.SEALED),
         (f"the record says {split.weight} %", split.weight != 0),
         (f"stable is {split.stable}", not split.stable or split.stable.version != stable),
@@ -295,10 +221,6 @@ def _live_weight(scene: FaultScene) -> int:
     if weight is None:
         raise OSError("Traefik does not know this service yet")
     return weight
-
-
-def _only(*found: tuple[str, bool]) -> list[str]:
-    return [text for text, is_so in found if is_so]
 
 
 def _started(scene: FaultScene, version: str) -> DagRun:
@@ -346,24 +268,23 @@ def main() -> int:
         if options.postgres:
             url = stack.enter_context(PostgresServer(options.postgres)).url
         lab = stack.enter_context(fault_lab(Path(folder), SERVICES, database_url=url))
-        until = time.monotonic() + options.minutes * 60.0
-        soak = Soak(lab.lab, options.seed, options.schedules, until)
-        over = threading.Event()
-        with ThreadPoolExecutor(max_workers=len(SERVICES) + 1) as pool:
-            outages = pool.submit(soak.outages, over)
-            plays = [pool.submit(soak.play_all, lab.scene(name)) for name in SERVICES]
-            try:
-                for play in plays:
-                    play.result()
-            finally:
-                # Also when a person has seen enough: what has begun is played to its end.
-                soak.until = 0.0
-                over.set()
-            outages.result()
-    for violation in soak.violations:
-        print(f"VIOLATION {violation}")
-    print(f"{soak.done} schedules, {len(soak.violations)} violations")
-    return 1 if soak.violations or not soak.done else 0
+        restart = lab.lab.airflow.restart
+        outages = {f"{name} is killed": partial(restart, name) for name in _COMPONENTS}
+        outages["router is killed"] = lab.lab.traefik.restart
+        scenes = [lab.scene(name) for name in SERVICES]
+        for scene in scenes:
+            scene.given_stable("v0", rate=_REQUESTS_A_SECOND)
+        soak = Soak(
+            seed=options.seed,
+            schedules=options.schedules,
+            versions=(_GOOD, _BAD),
+            faults=sorted(FAULTS),
+            latest_seconds=_LATEST_FAULT_SECONDS,
+            longest_seconds=_LONGEST_FAULT_SECONDS,
+            until=time.monotonic() + options.minutes * 60.0,
+            play=play,
+        )
+        return soak.run(scenes, outages, every=_OUTAGE_EVERY_SECONDS)
 
 
 if __name__ == "__main__":

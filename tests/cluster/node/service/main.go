@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -75,7 +76,12 @@ func main() {
 			http.Error(answer, "not ready", http.StatusServiceUnavailable)
 		}
 	})
+	crashAfter := int64(number("CRASH_AFTER_REQUESTS"))
+	var asked atomic.Int64
 	http.HandleFunc("/", func(answer http.ResponseWriter, _ *http.Request) {
+		if crashAfter > 0 && asked.Add(1) > crashAfter {
+			crash()
+		}
 		time.Sleep(seconds(slow))
 		answer.Header().Set("X-Version", version)
 		if rand.Float64() < errors {

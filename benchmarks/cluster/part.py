@@ -1,0 +1,233 @@
+"""Play the releases on the node and put their figures beside those of others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from airflow_rollout.demo.answers import Answer, Exposure, exposure
+from benchmarks.cluster.cases import ABORTED, CASES, GOOD, SILENT, STABLES, NodeCase
+from benchmarks.releases.measured import Measured, measure
+from benchmarks.report import Figure, Of, PartReport, Wanted
+
+if TYPE_CHECKING:
+    from benchmarks.cluster.stage import OnNode
+
+__all__ = ["PART", "run"]
+
+PART = "cluster"
+
+_SAFE_SECONDS = 0.5
+_BY_HAND_SECONDS = 4.0
+_STEP_SECONDS = 3.0
+_REST_SECONDS = 30.0
+_TITLE = "Releases on a Kubernetes node"
+
+
+def run(console: Console, *, each: int) -> PartReport:
+    """Release `each` versions of every kind on a node of this machine."""
+    # The tests' node needs what only their packages bring.
+    from benchmarks.cluster.stage import NodeStage, missing_here
+
+    if missing := missing_here():
+        return PartReport(part=PART, title=_TITLE, figures=(), notes=(f"not measured: {missing}",))
+    found: list[OnNode] = []
+    faults: list[str] = []
+    answers: list[Answer] = []
+    at_rest: tuple[float, ...] = ()
+    kinds = [kind for _ in range(each) for kind in CASES]
+    interrupted = False
+    try:
+        with (
+            console.status("starting the node, gateway, Airflow and load") as status,
+            NodeStage() as stage,
+        ):
+            answers = stage.answers
+            at_rest = (stage.api_cores(_REST_SECONDS),)
+            for number, kind in enumerate(kinds, start=1):
+                status.update(f"release {number} of {len(kinds)}: {kind.case.title}")
+                found.append(stage.play(kind))
+                one = _measured(found[-1], answers)
+                console.print(f"{number:>3}/{len(kinds)} {escape(_line(one))}")
+    except KeyboardInterrupt:
+        interrupted = True
+    except Exception as error:
+        # What was measured before it is shown all the same.
+        faults.append(f"ended early: {error or type(error).__name__}")
+    return _report(found, answers, at_rest, faults, wanted=len(kinds), interrupted=interrupted)
+
+
+def _line(one: Measured) -> str:
+    words = [f"{one.case:<12} {one.outcome.replace('_', ' '):<12}"]
+    if one.verdict_to_safe_seconds is not None:
+        words.append(f"verdict -> safe {one.verdict_to_safe_seconds:.2f} s")
+    words.append(f"{one.failed_requests} failed of {one.requests} requests")
+    if not one.is_as_expected:
+        words.append(f"UNEXPECTED: {one.verdict}")
+    return ", ".join(words)
+
+
+def _measured(one: OnNode, answers: Iterable[Answer]) -> Measured:
+    return measure(one.played, answers, until=_until(one))
+
+
+def _report(
+    found: Sequence[OnNode],
+    answers: Sequence[Answer],
+    at_rest: tuple[float, ...],
+    faults: Sequence[str],
+    *,
+    wanted: int,
+    interrupted: bool,
+) -> PartReport:
+    measured = [_measured(one, answers) for one in found]
+    figures: list[Figure] = []
+    for kind in CASES:
+        mine = [
+            (one, figure) for one, figure in zip(found, measured, strict=True) if one.kind is kind
+        ]
+        if mine:
+            figures += _figures(kind, [one for one, _ in mine], [it for _, it in mine], answers)
+    figures += _all_figures(found, measured, at_rest)
+    unexpected = [
+        f"{one.case}: {one.outcome}, run {one.run_state}: {one.verdict}"
+        for one in measured
+        if not one.is_as_expected
+    ]
+    missing = [f"{wanted - len(found)} releases were not played"] if len(found) < wanted else []
+    return PartReport(
+        part=PART,
+        title=f"{_TITLE} ({len(found)} played)",
+        figures=tuple(figures),
+        faults=(*faults, *missing, *unexpected),
+        notes=(
+            "100 requests a second, weight 10, at least 99.5 % good and P99 <= 500 ms, judged by a "
+            "Prometheus that scrapes the gateway every second.",
+            "The rows of Flagger 1.44 and Argo Rollouts 1.10 were measured once on a node of the "
+            "same kind; they are not measured again. Argo Rollouts promoted after 100 s while its "
+            "metric system was silent, and kept the API server at 1.75 cores after an abort.",
+        ),
+        details={"releases": [one.to_builtins() for one in measured]},
+        interrupted=interrupted,
+    )
+
+
+def _figures(
+    kind: NodeCase, found: Sequence[OnNode], mine: Sequence[Measured], answers: Sequence[Answer]
+) -> list[Figure]:
+    group = kind.case.title
+    if kind is ABORTED:
+        by_hand = [_since_asked(one, answers) for one in found]
+        return [
+            Figure(group=group, name="accepted -> last request on the canary", unit="s",
+                   values=tuple(by_hand), expected=len(found),
+                   wanted=Wanted(at_most=_BY_HAND_SECONDS, of=Of.HIGHEST)),
+        ]  # fmt: skip
+    if kind is GOOD:
+        return [*_good(group, mine), *_peers(kind, "first weight -> promoted")]
+    if kind is SILENT:
+        return [
+            Figure(group=group, name="silent for all of a hold of 20 s: first weight -> verdict",
+                   unit="s", values=_values(mine, "write_to_verdict_seconds"), expected=len(mine)),
+        ]  # fmt: skip
+    return [
+        Figure(group=group, name="first canary request -> last one", unit="s",
+               values=tuple(_exposed(one, answers) for one in found), expected=len(found)),
+        Figure(group=group, name="failed requests", unit="requests",
+               values=tuple(float(one.failed_requests) for one in mine)),
+        Figure(group=group, name="of them: answered by stable", unit="requests",
+               values=tuple(_stable_failed(one, answers) for one in found),
+               wanted=Wanted(at_most=0, of=Of.HIGHEST)),
+        *_peers(kind, "first canary request -> last one"),
+    ]  # fmt: skip
+
+
+def _good(group: str, mine: Sequence[Measured]) -> list[Figure]:
+    steps = [step for one in mine for step in one.steps]
+    whole = tuple(
+        one.beyond_holds_seconds + 10.0 * len(one.steps)
+        for one in mine
+        if one.beyond_holds_seconds is not None
+    )
+    return [
+        Figure(group=group, name="asked for -> run ended, 5 steps of 10 s", unit="s",
+               values=whole, expected=len(mine)),
+        Figure(group=group, name="a step beyond its hold", unit="s",
+               values=tuple(step.beyond_seconds for step in steps),
+               wanted=Wanted(at_most=_STEP_SECONDS)),
+        Figure(group=group, name="failed requests", unit="requests",
+               values=tuple(float(one.failed_requests) for one in mine),
+               wanted=Wanted(at_most=0, of=Of.HIGHEST)),
+    ]  # fmt: skip
+
+
+def _peers(kind: NodeCase, name: str) -> list[Figure]:
+    group, figures = kind.case.title, []
+    for peer in kind.peers:
+        figures.append(Figure(group=group, name=f"{peer.name}: {name}", unit="s",
+                              values=(peer.seconds,)))  # fmt: skip
+        if peer.failed_requests is not None:
+            figures.append(Figure(group=group, name=f"{peer.name}: failed requests",
+                                  unit="requests", values=(peer.failed_requests,)))  # fmt: skip
+    return figures
+
+
+def _all_figures(
+    found: Sequence[OnNode], measured: Sequence[Measured], at_rest: tuple[float, ...]
+) -> list[Figure]:
+    stopped = [one for one in measured if one.verdict_to_safe_seconds is not None]
+    parts = (
+        ("verdict -> weight 0 written (decision, patch)", "verdict_to_written_seconds", None),
+        ("verdict -> seen by the controller", "verdict_to_seen_seconds", None),
+        ("verdict -> last request on the canary (data plane)", "verdict_to_safe_seconds",
+         Wanted(at_most=_SAFE_SECONDS, of=Of.P95)),
+    )  # fmt: skip
+    figures = [
+        Figure(group="all stopped by a gate", name=name, unit="s",
+               values=_values(stopped, attribute), expected=len(stopped), wanted=wanted)
+        for name, attribute, wanted in parts
+    ]  # fmt: skip
+    cores = tuple(one.api_cores for one in found if one.api_cores is not None)
+    return [
+        *figures,
+        Figure(group="the API server", name="at rest", unit="cores", values=at_rest),
+        Figure(group="the API server", name="in the 30 s after an abort", unit="cores",
+               values=cores),
+    ]  # fmt: skip
+
+
+def _values(mine: Iterable[Measured], attribute: str) -> tuple[float, ...]:
+    found = (getattr(one, attribute) for one in mine)
+    return tuple(value for value in found if value is not None)
+
+
+def _exposed(one: OnNode, answers: Sequence[Answer]) -> float:
+    seen = _seen(one, answers)
+    if seen.first_canary is None or seen.last_canary is None:
+        return 0.0
+    return seen.last_canary - seen.first_canary
+
+
+def _since_asked(one: OnNode, answers: Sequence[Answer]) -> float:
+    last = _seen(one, answers).last_canary
+    if last is None or one.asked_at is None:
+        return 0.0
+    return max(0.0, last - one.asked_at)
+
+
+def _seen(one: OnNode, answers: Sequence[Answer]) -> Exposure:
+    return exposure(answers, canary=one.played.version, since=one.played.since, until=_until(one))
+
+
+def _stable_failed(one: OnNode, answers: Sequence[Answer]) -> float:
+    mine = (it for it in answers if one.played.since <= it.sent <= _until(one))
+    return float(sum(it.is_failed and it.version in STABLES for it in mine))
+
+
+def _until(one: OnNode) -> float:
+    run = one.played.run
+    return run.end_date.timestamp() if run and run.end_date else time.time()
