@@ -8,6 +8,7 @@ rate. The tests here need about 1.5 to 2 times as long, and one or two intervals
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 __all__ = ["bound_seconds", "odds_times"]
 
@@ -24,9 +25,13 @@ def bound_seconds(
     total = canary_rate + stable_rate
     if canary_rate <= 0.0 or stable_rate <= 0.0:
         return math.inf
-    pooled = (canary_rate * canary_share + stable_rate * stable_share) / total
-    information = canary_rate * _divergence(canary_share, pooled)
-    information += stable_rate * _divergence(stable_share, pooled)
+    canary, stable = (canary_share, 1.0 - canary_share), (stable_share, 1.0 - stable_share)
+    # Both shares are pooled: what is left of a pooled share that was rounded to 1 would be 0.
+    pooled = [
+        (canary_rate * a + stable_rate * b) / total for a, b in zip(canary, stable, strict=True)
+    ]
+    information = canary_rate * _divergence(canary, pooled)
+    information += stable_rate * _divergence(stable, pooled)
     return math.inf if information <= 0.0 else -math.log(alpha) / information
 
 
@@ -38,10 +43,6 @@ def odds_times(share: float, factor: float) -> float:
     return odds / (1.0 + odds)
 
 
-def _divergence(p: float, q: float) -> float:
+def _divergence(shares: Sequence[float], of: Sequence[float]) -> float:
     """Return the Kullback-Leibler divergence of two coins, in nats."""
-    total = 0.0
-    for a, b in ((p, q), (1.0 - p, 1.0 - q)):
-        if a > 0.0:
-            total += a * math.log(a / b)
-    return total
+    return sum(a * math.log(a / b) for a, b in zip(shares, of, strict=True) if a > 0.0)

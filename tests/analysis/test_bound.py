@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_rollout.analysis.bound import bound_seconds, odds_times
@@ -36,6 +36,7 @@ def test_the_bound_is_the_published_one(rate, stable, canary, seconds):
 shares = st.floats(1e-6, 1.0)
 
 
+@example(1.0, 0.9999999999999999, 1.0, 1.0)
 @given(shares, shares, st.floats(0.1, 1000), st.floats(0.1, 1000))
 def test_more_traffic_is_faster_and_a_smaller_alpha_slower(p, q, canary_rate, stable_rate):
     def seconds(traffic: float, alpha: float) -> float:
