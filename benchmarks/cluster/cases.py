@@ -95,7 +95,10 @@ GOOD = NodeCase(
     ),
 )
 # A good version whose gate a person marks failed.
-ABORTED = NodeCase(case=_bad("aborted", "a person marks the gate failed"), image="v3")
+ABORTED = NodeCase(
+    case=Case(name="aborted", title="a person marks the gate failed", outcome=Outcome.ABORTED),
+    image="v3",
+)
 # A good version whose metric system accepts and never answers from its first judgement on.
 SILENT = NodeCase(
     case=_bad("silent", "Prometheus accepts and never answers"), image="v3", rollout="short"

@@ -25,6 +25,8 @@ _SAFE_SECONDS = 0.5
 _BY_HAND_SECONDS = 4.0
 _STEP_SECONDS = 3.0
 _REST_SECONDS = 30.0
+# Of each step of the good version.
+_HOLD_SECONDS = 10.0
 _TITLE = "Releases on a Kubernetes node"
 
 
@@ -105,6 +107,7 @@ def _report(
         figures=tuple(figures),
         faults=(*faults, *missing, *unexpected),
         notes=(
+            f"{'; '.join(f'{kind.case.name}: {kind.case.title}' for kind in CASES)}.",
             "100 requests a second, weight 10, at least 99.5 % good and P99 <= 500 ms, judged by a "
             "Prometheus that scrapes the gateway every second.",
             "The rows of Flagger 1.44 and Argo Rollouts 1.10 were measured once on a node of the "
@@ -119,7 +122,7 @@ def _report(
 def _figures(
     kind: NodeCase, found: Sequence[OnNode], mine: Sequence[Measured], answers: Sequence[Answer]
 ) -> list[Figure]:
-    group = kind.case.title
+    group = kind.case.name
     if kind is ABORTED:
         by_hand = [_since_asked(one, answers) for one in found]
         return [
@@ -128,7 +131,7 @@ def _figures(
                    wanted=Wanted(at_most=_BY_HAND_SECONDS, of=Of.HIGHEST)),
         ]  # fmt: skip
     if kind is GOOD:
-        return [*_good(group, mine), *_peers(kind, "first weight -> promoted")]
+        return [*_good(group, mine), *_peers(kind)]
     if kind is SILENT:
         return [
             Figure(group=group, name="silent for all of a hold of 20 s: first weight -> verdict",
@@ -142,20 +145,25 @@ def _figures(
         Figure(group=group, name="of them: answered by stable", unit="requests",
                values=tuple(_stable_failed(one, answers) for one in found),
                wanted=Wanted(at_most=0, of=Of.HIGHEST)),
-        *_peers(kind, "first canary request -> last one"),
+        *_peers(kind),
     ]  # fmt: skip
 
 
 def _good(group: str, mine: Sequence[Measured]) -> list[Figure]:
     steps = [step for one in mine for step in one.steps]
-    whole = tuple(
-        one.beyond_holds_seconds + 10.0 * len(one.steps)
+    between = tuple(
+        one.beyond_holds_seconds
+        + _HOLD_SECONDS * len(one.steps)
+        - one.start_seconds
+        - one.end_seconds
         for one in mine
         if one.beyond_holds_seconds is not None
+        and one.start_seconds is not None
+        and one.end_seconds is not None
     )
     return [
-        Figure(group=group, name="asked for -> run ended, 5 steps of 10 s", unit="s",
-               values=whole, expected=len(mine)),
+        Figure(group=group, name="first weight -> promoted, 5 steps and 100 %, 10 s each", unit="s",
+               values=between, expected=len(mine)),
         Figure(group=group, name="a step beyond its hold", unit="s",
                values=tuple(step.beyond_seconds for step in steps),
                wanted=Wanted(at_most=_STEP_SECONDS)),
@@ -165,13 +173,13 @@ def _good(group: str, mine: Sequence[Measured]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _peers(kind: NodeCase, name: str) -> list[Figure]:
-    group, figures = kind.case.title, []
+def _peers(kind: NodeCase) -> list[Figure]:
+    group, figures = kind.case.name, []
     for peer in kind.peers:
-        figures.append(Figure(group=group, name=f"{peer.name}: {name}", unit="s",
+        figures.append(Figure(group=group, name=f"{peer.name}: the same", unit="s",
                               values=(peer.seconds,)))  # fmt: skip
         if peer.failed_requests is not None:
-            figures.append(Figure(group=group, name=f"{peer.name}: failed requests",
+            figures.append(Figure(group=group, name=f"{peer.name}: failed",
                                   unit="requests", values=(peer.failed_requests,)))  # fmt: skip
     return figures
 
@@ -187,15 +195,15 @@ def _all_figures(
          Wanted(at_most=_SAFE_SECONDS, of=Of.P95)),
     )  # fmt: skip
     figures = [
-        Figure(group="all stopped by a gate", name=name, unit="s",
+        Figure(group="all by a gate", name=name, unit="s",
                values=_values(stopped, attribute), expected=len(stopped), wanted=wanted)
         for name, attribute, wanted in parts
     ]  # fmt: skip
     cores = tuple(one.api_cores for one in found if one.api_cores is not None)
     return [
         *figures,
-        Figure(group="the API server", name="at rest", unit="cores", values=at_rest),
-        Figure(group="the API server", name="in the 30 s after an abort", unit="cores",
+        Figure(group="API server", name="at rest", unit="cores", values=at_rest),
+        Figure(group="API server", name="in the 30 s after an abort", unit="cores",
                values=cores),
     ]  # fmt: skip
 

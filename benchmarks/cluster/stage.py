@@ -30,7 +30,7 @@ from kube_lab import KubeLab, Shop, connection, missing_here, node_binaries
 from real_servers import Prometheus, find_binary
 from releases import Releases
 
-__all__ = ["NodeStage", "missing_here"]
+__all__ = ["STEPS", "NodeStage", "OnNode", "document", "missing_here"]
 
 _RATE = 100.0
 _NAMESPACE = "bench"
@@ -43,7 +43,7 @@ _PATIENCE_SECONDS = 600.0
 _JUDGED_SECONDS = 120.0
 _SETTLE_SECONDS = 1.5
 
-_STEPS: dict[str, dict[str, Any]] = {
+STEPS: dict[str, dict[str, Any]] = {
     "bad": {"steps": [{"weight": 10, "hold": "60s"}]},
     "slow-scrape": {"steps": [{"weight": 10, "hold": "300s"}]},
     "short": {"steps": [{"weight": 10, "hold": "20s"}]},
@@ -56,16 +56,19 @@ rollout_dag("{name}.yaml", dag_id="{name}")
 """
 
 
-def _document(name: str) -> str:
+def document(name: str) -> str:
     """Return a rollout with the limits and the pace the others had."""
-    source, every = ("slow_prometheus", "15s") if name == "slow-scrape" else ("prometheus", "1s")
+    source, every, interval = "prometheus", "1s", "5s"
+    if name == "slow-scrape":
+        source, every, interval = "slow_prometheus", "15s", "15s"
     spec = {
         "workload": {"kind": "deployment"},
         "traffic": {"router": "gateway_api", "service": "checkout", "conn_id": "cluster"},
-        "canary": {**_STEPS[name], "promote": "on_time"},
+        "canary": STEPS[name],
         "analysis": {
+            "promote": "on_time",
             "source": {"provider": "prometheus", "conn_id": source, "every": every},
-            "interval": "5s",
+            "interval": interval,
             "failure_limit": 4,
             "dispersion": 1,
             "warmup": "0s",
@@ -128,7 +131,7 @@ class NodeStage:
                     },
                 )
             )
-            for name in _STEPS:
+            for name in STEPS:
                 self._airflow.wait_for_dag(name)
             self._shop: Shop = self._lab.namespace(_NAMESPACE)
             self._releases = Releases(self._shop, self._airflow)
@@ -213,8 +216,8 @@ class NodeStage:
 
 def _dags(folder: Path) -> Path:
     folder.mkdir()
-    for name in _STEPS:
-        (folder / f"{name}.yaml").write_text(_document(name))
+    for name in STEPS:
+        (folder / f"{name}.yaml").write_text(document(name))
         (folder / f"{name}.py").write_text(_DAG.format(name=name))
     return folder
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
+
 import pytest
 from driver import SPEC, Driver
 from gateway_part import GATEWAY
 from images import image
 from kube_lab import Shop
+from rollout import Load
 
 from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused
 from airflow_rollout.release import ReleaseState, is_expected
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
+
+_HELD_SECONDS = 3.0
 
 
 def test_a_good_version_becomes_stable_and_leaves_nothing(shop: Shop) -> None:
@@ -31,6 +37,27 @@ def test_a_good_version_becomes_stable_and_leaves_nothing(shop: Shop) -> None:
     split = release.split()
     assert split is not None
     assert (split.state, split.stable) == (ReleaseState.RELEASED, release.canary)
+
+
+@pytest.mark.parametrize("weights", [(10, 50, 100), (100,)], ids=["canary", "blue-green"])
+def test_a_promotion_under_five_hundred_requests_a_second_loses_none(
+    shop: Shop, weights: tuple[int, ...]
+) -> None:
+    release, load = Driver(shop, "v2"), Load(shop)
+    load.start(500.0)
+    try:
+        release.start()
+        assert release.ready().ok
+        for before, weight in pairwise((0, *weights)):
+            release.raise_to(weight, before)
+            time.sleep(_HELD_SECONDS)
+        release.promote()
+    finally:
+        answers = load.stop()
+    assert [one for one in answers if one.is_failed] == []
+    assert {one.version for one in answers} == {"v1", "v2"}
+    assert len(answers) > 500 * _HELD_SECONDS
+    assert shop.made() == []
 
 
 def test_a_rollback_takes_the_traffic_and_removes_the_canary(shop: Shop) -> None:
