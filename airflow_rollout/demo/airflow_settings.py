@@ -45,10 +45,12 @@ if {"scheduler", "dag-processor"} & set(sys.argv):
 # The API server blocks its event loop while it waits for that lock, and who holds it may be another
 # of its own requests, which needs the loop to commit: all wait until the wait is given up. So it
 # gives up soon, its clients ask again, and everybody else outlasts that.
+# Left alone, SQLite gives a new trigger the number of one that was just removed, and what that one
+# still says to Airflow would be taken for the new one's, whose gate would end unasked.
 SQLITE_SETTINGS = (
     LOCAL_SETTINGS
     + """
-from sqlalchemy import event
+from sqlalchemy import Table, event
 from sqlalchemy.engine import Engine
 
 PATIENCE_MS = 500 if "api-server" in sys.argv else 30000
@@ -61,6 +63,12 @@ def wait_for_no_disk_and_no_writer(connection, _record):
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=OFF")
     cursor.close()
+
+
+@event.listens_for(Table, "before_create")
+def never_give_a_number_twice(table, _connection, **_):
+    if table.name == "trigger":
+        table.dialect_options["sqlite"]["autoincrement"] = True
 """
 )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -153,3 +155,20 @@ asyncio.run(main())
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert {"sync 0", "async 0", "journal wal", "patience 500"} <= {*lines}, done.stdout
+
+
+def test_no_trigger_gets_the_number_of_one_that_was_removed(lab: AirflowLab) -> None:
+    """What a removed trigger still says would be taken for its successor's."""
+    columns = "(classpath, kwargs, created_date)"
+    insert = f"INSERT INTO 'trigger' {columns} VALUES ('x', '{{}}', '2026-01-01')"
+    with closing(sqlite3.connect(lab.home / "airflow.db", timeout=30.0)) as database:
+        # Taken back at the end: no triggerer of the lab may see these.
+        cursor = database.cursor()
+        cursor.execute(insert)
+        first = cursor.lastrowid
+        cursor.execute("DELETE FROM 'trigger' WHERE id = ?", (first,))
+        cursor.execute(insert)
+        second = cursor.lastrowid
+        database.rollback()
+    assert first is not None
+    assert second == first + 1
