@@ -293,21 +293,22 @@ def _wait_gone(pid: int) -> None:
         time.sleep(0.01)
 
 
+# The longest ones first: they are played side by side.
 SCENES: dict[str, Callable[[FaultScene], dict[str, Any]]] = {
-    "both-gone": both_gone,
-    "canary-gone": canary_gone,
-    "dag-broken": dag_broken,
-    "dag-deleted": dag_deleted,
-    "file-immutable": file_immutable,
-    "paused": paused,
-    "promote-killed-after": promote_killed_after,
-    "promote-killed-before": promote_killed_before,
-    "rolled-back-by-hand": rolled_back_by_hand,
-    "router-cut": router_cut,
-    "source-garbage": source_garbage,
     "source-gap": source_gap,
     "source-hangs": source_hangs,
+    "source-garbage": source_garbage,
     "source-slow": source_slow,
-    "spec-changed": spec_changed,
     "stable-gone": stable_gone,
+    "promote-killed-after": promote_killed_after,
+    "dag-deleted": dag_deleted,
+    "file-immutable": file_immutable,
+    "spec-changed": spec_changed,
+    "both-gone": both_gone,
+    "router-cut": router_cut,
+    "paused": paused,
+    "rolled-back-by-hand": rolled_back_by_hand,
+    "promote-killed-before": promote_killed_before,
+    "canary-gone": canary_gone,
+    "dag-broken": dag_broken,
 }

@@ -25,13 +25,12 @@ from outage import ACTS as OUTAGES
 from outage import LAST_OUTAGE
 from postgres_lab import PostgresStage, postgres_stage
 from shared import LAST_ON_SQLITE, ON_SQLITE
-from shared import ON_POSTGRES as SHARED
 
 Played = dict[str, Any]
 
 Result = TypeVar("Result")
 
-ON_POSTGRES = {**DATABASE, **SHARED, **OUTAGES}
+ON_POSTGRES = {**DATABASE, **OUTAGES}
 
 # Scene -> what it measured, seconds.
 _measured: dict[str, dict[str, float]] = {}
@@ -75,7 +74,7 @@ def plays(
         if not needed.isdisjoint({*SCENES, *ON_SQLITE}):
             services = [*SCENES, "good", "bad", "alone"]
             stage = lab.enter_context(fault_lab(tmp_path_factory.mktemp("faults"), services))
-            for name in needed & SCENES.keys():
+            for name in filter(needed.__contains__, SCENES):
                 play = partial(_play_alone, SCENES[name], stage.scene(name))
                 plays[name] = side_by_side.submit(_timed, name, play)
         alone = list(plays.values())

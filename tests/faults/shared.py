@@ -19,7 +19,7 @@ from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 from airflow_rollout.demo.processes import Processes
 
-__all__ = ["LAST_ON_SQLITE", "ON_POSTGRES", "ON_SQLITE", "pair", "second_triggerer"]
+__all__ = ["LAST_ON_SQLITE", "ON_SQLITE", "pair", "second_triggerer"]
 
 _PATIENCE_SECONDS = 60.0
 
@@ -226,9 +226,7 @@ ON_SQLITE: dict[str, Act] = {
     "scheduler-killed": scheduler_killed,
     "triggerer-killed": triggerer_killed,
     "api-server-killed": api_server_killed,
-    LAST_ON_SQLITE: triggerer_never_back,
-}
-ON_POSTGRES: dict[str, Act] = {
     "router-killed": router_killed,
     "clock-jumps": clock_jumps,
+    LAST_ON_SQLITE: triggerer_never_back,
 }
