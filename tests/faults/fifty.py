@@ -73,8 +73,8 @@ def fifty(folder: Path, postgres: Path) -> dict[str, Any]:
 def _settings(database: PostgresServer) -> Settings:
     return {
         "rollout": {"live_seconds": 10},
-        # Tasks yield to those who judge; more of them at a time end no sooner on two cores.
-        "core": {"parallelism": 5},
+        # More tasks at a time would take the processors from those who judge.
+        "core": {"parallelism": 3},
         "dag_processor": PARSED_WHEN_CHANGED,
         "database": {"sql_alchemy_conn": database.url},
     }
