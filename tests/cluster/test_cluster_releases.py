@@ -114,7 +114,7 @@ def test_a_version_that_crashes_under_traffic_is_rolled_back(
     played = play("crash-later")
     # Seen as a crash loop, or before that as a canary of which too little is left.
     ended: Released = played["ended"]
-    is_rolled_back(ended, "crashes", "not available", "ready")
+    is_rolled_back(ended, "crashes", "not available")
     is_untouched(played["shop"])
     assert failed_of(played["answers"], "v1") == []
     # While all its pods are down the router has nobody for the canary's share, and no longer.
