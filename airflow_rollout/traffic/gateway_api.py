@@ -277,14 +277,12 @@ class GatewayApiRouter:
                 return replace(record, weight=weight)
             reason = f"weight set to {weight} % by {changed_by(route, 'f:rules')}"
             return replace(record, weight=weight, reason=reason)
-        if weight > 0:
-            what = f"the record is gone from {self._kind} {self._name}"
-            stopped = _stopped(await self._spare(send), what, weight=weight)
-            if stopped is not None:
-                return stopped
         if rule is None:
             raise self._no_rule(route)
-        return self._as_found(weight)
+        # Also at weight 0: who has sealed it may still have to remove the canary.
+        what = f"the record is gone from {self._kind} {self._name}"
+        stopped = _stopped(await self._spare(send), what, weight=weight)
+        return stopped or self._as_found(weight)
 
     def _as_found(self, weight: int) -> TrafficSplit:
         """Return the split of a route that no release has touched."""

@@ -183,6 +183,18 @@ def test_a_lost_record_stops_its_release_and_is_put_back(
     assert run(router.read(api.send)) == sealed
 
 
+def test_a_record_lost_after_the_seal_still_tells_whose_canary_is_to_be_removed(
+    api: KubeApi, router: GatewayApiRouter
+) -> None:
+    opened(api, router)
+    raised(api, router, 10, 0)
+    sealed = aborted(api, router)
+    del api.objects[ROUTE]["metadata"]["annotations"]["shop.airflow-rollout/record"]
+    assert run(router.read(api.send)) == sealed
+    run(router.detach(api.send))
+    assert run(router.read(api.send)) == sealed
+
+
 def test_a_lost_route_stops_its_release(api: KubeApi, router: GatewayApiRouter) -> None:
     opened(api, router)
     raised(api, router, 10, 0)
