@@ -14,9 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-__all__ = ["Schedule", "Soak", "only"]
+from airflow_rollout.cli.airflow_session import ApiUnavailable
+
+__all__ = ["Schedule", "Soak", "only", "patiently"]
 
 Scene = TypeVar("Scene")
+T = TypeVar("T")
+
+# As long as something that was killed may take to be back on two busy cores.
+_AWAY_SECONDS = 120.0
 
 _COUNTS = (0, 1, 1, 2, 2, 3)
 
@@ -133,6 +139,18 @@ class Soak(Generic[Scene]):
             name = chance.choice(sorted(outages))
             print(name, flush=True)
             outages[name]()
+
+
+def patiently(ask: Callable[[], T], *, seconds: float = _AWAY_SECONDS) -> T:
+    """Ask again while Airflow, the router or the cluster is away."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except (ApiUnavailable, OSError):
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.5)
 
 
 def only(*found: tuple[str, bool]) -> list[str]:

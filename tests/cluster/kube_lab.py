@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -120,6 +121,21 @@ class KubeLab(Part):
         finally:
             self._processes.close()
             self._lock.close()
+
+    def kill_api_server(self, seconds: float) -> None:
+        """Kill the API server, and start it again after some seconds."""
+        self.control.kill_api_server()
+        time.sleep(seconds)
+        self.control.start_api_server()
+
+    def stop_api_server(self, seconds: float) -> None:
+        """Let the API server stand still for some seconds: it accepts, and never answers."""
+        server = self.processes["kube-apiserver"]
+        server.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            server.send_signal(signal.SIGCONT)
 
     def namespace(self, name: str, *, replicas: int = 2) -> Shop:
         """Make a namespace with the example's service, route and Role; wait until it serves."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import sys
 import tempfile
 import time
@@ -17,7 +16,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 # It stands on the node, the servers and the database of other tests.
 sys.path += [str(Path(__file__).parents[1] / name) for name in (".", "cluster", "faults", "real")]
@@ -29,16 +27,13 @@ from real_servers import Prometheus, find_binary, running
 from releases import Releases, write_dag
 from rollout import connections
 from route_watch import CANARY, RECORD, RouteWatch
-from soaking import Schedule, Soak, only
+from soaking import Schedule, Soak, only, patiently
 
-from airflow_rollout.cli.airflow_session import ApiUnavailable
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.airflow import AirflowLab
 from airflow_rollout.release import Outcome
 
 __all__ = ["SERVICES", "NodeScene", "soak_on_node"]
-
-T = TypeVar("T")
 
 SERVICES = tuple(f"soak-{number}" for number in range(1, 9))
 
@@ -55,7 +50,9 @@ _LONGEST_FAULT_SECONDS = 10.0
 _OUTAGE_EVERY_SECONDS = 90.0
 _AWAY_SECONDS = 10.0
 _FOLLOWS_SECONDS = 60.0
-_PATIENCE_SECONDS = 180.0
+
+# A cluster whose API server was killed is back later than a lab's Airflow.
+_patiently = partial(patiently, seconds=180.0)
 
 
 class NodeScene:
@@ -222,31 +219,6 @@ def _wrongly_ended(
     )
 
 
-def _patiently(ask: Callable[[], T]) -> T:
-    """Ask again while Airflow or the cluster is away."""
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            return ask()
-        except (ApiUnavailable, OSError):
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.5)
-
-
-def _api_server_stopped(lab: KubeLab) -> None:
-    server = lab.processes["kube-apiserver"]
-    server.send_signal(signal.SIGSTOP)
-    time.sleep(_AWAY_SECONDS)
-    server.send_signal(signal.SIGCONT)
-
-
-def _api_server_killed(lab: KubeLab) -> None:
-    lab.control.kill_api_server()
-    time.sleep(_AWAY_SECONDS)
-    lab.control.start_api_server()
-
-
 def _gateway_killed(lab: KubeLab) -> None:
     lab.gateway.kill()
     lab.gateway.start()
@@ -283,8 +255,10 @@ def soak_on_node(
             f"Airflow's {name} is killed": partial(airflow.restart, name)
             for name in ("triggerer", "scheduler", "api-server")
         }
-        outages["the cluster's API server stands still"] = partial(_api_server_stopped, lab)
-        outages["the cluster's API server is killed"] = partial(_api_server_killed, lab)
+        outages["the cluster's API server stands still"] = partial(
+            lab.stop_api_server, _AWAY_SECONDS
+        )
+        outages["the cluster's API server is killed"] = partial(lab.kill_api_server, _AWAY_SECONDS)
         outages["the gateway is killed"] = partial(_gateway_killed, lab)
         soak = Soak(
             seed=seed,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import urllib.error
 from typing import Any
 
 from kube_lab import Shop
+from watching import Watch
 
-from airflow_rollout.demo.part import Part
 from airflow_rollout.release import ReleaseState
 from airflow_rollout.traffic.records import decode_record
 
@@ -24,7 +23,7 @@ _EVERY_SECONDS = 0.1
 _BY_HAND_SECONDS = 2.0
 
 
-class RouteWatch(Part):
+class RouteWatch(Watch):
     """Read the route again and again; a context manager.
 
     What must not be seen: an epoch that was sealed at weight 0 and has traffic again. While the API
@@ -32,30 +31,20 @@ class RouteWatch(Part):
     """
 
     def __init__(self, shop: Shop) -> None:
+        super().__init__(every_seconds=_EVERY_SECONDS)
         self.violations: list[str] = []
         self.by_hand_at = 0.0
         self._shop = shop
         self._sealed: dict[str, float] = {}
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def come_up(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Watch no more."""
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(_EVERY_SECONDS):
-            try:
-                found = self._shop.get("HTTPRoute")
-            except (urllib.error.URLError, OSError):
-                continue
-            if found is not None:
-                self._take(found)
+    def look(self) -> None:
+        """Take in what the route says, if the API server says it."""
+        try:
+            found = self._shop.get("HTTPRoute")
+        except (urllib.error.URLError, OSError):
+            return
+        if found is not None:
+            self._take(found)
 
     def _take(self, found: dict[str, Any]) -> None:
         text = (found["metadata"].get("annotations") or {}).get(RECORD)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 
@@ -25,29 +24,14 @@ _SAFE_SECONDS = 5.0
 _FOLLOWS_SECONDS = 40.0
 
 
-def kill(lab: KubeLab) -> None:
-    lab.control.kill_api_server()
-    time.sleep(_AWAY_SECONDS)
-    lab.control.start_api_server()
-
-
-def stop(lab: KubeLab) -> None:
-    server = lab.processes["kube-apiserver"]
-    server.send_signal(signal.SIGSTOP)
-    try:
-        time.sleep(_AWAY_SECONDS)
-    finally:
-        server.send_signal(signal.SIGCONT)
-
-
-@pytest.mark.parametrize("take_away", [kill, stop])
+@pytest.mark.parametrize("take_away", [KubeLab.kill_api_server, KubeLab.stop_api_server])
 def test_an_api_server_that_is_away_at_the_verdict(
-    shop: Shop, prometheus: Prometheus, take_away: Callable[[KubeLab], None]
+    shop: Shop, prometheus: Prometheus, take_away: Callable[[KubeLab, float], None]
 ) -> None:
     returned: list[float] = []
 
     def away(driver: Driver) -> None:
-        take_away(driver.shop.lab)
+        take_away(driver.shop.lab, _AWAY_SECONDS)
         returned.append(time.time())
 
     with GateDriver(shop, "errors", prometheus) as gate:

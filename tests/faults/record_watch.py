@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 
-from airflow_rollout.demo.part import Part
+from watching import Watch
+
 from airflow_rollout.release import ReleaseState, TrafficSplit
 from airflow_rollout.traffic.records import decode_record
 
@@ -15,7 +15,7 @@ __all__ = ["RecordWatch"]
 _EVERY_SECONDS = 0.01
 
 
-class RecordWatch(Part):
+class RecordWatch(Watch):
     """Read the record again and again; a context manager.
 
     What must not be seen: an epoch that was sealed and then is open, raised or released.
@@ -24,28 +24,18 @@ class RecordWatch(Part):
     """
 
     def __init__(self, file: Path, *, owner: str) -> None:
+        super().__init__(every_seconds=_EVERY_SECONDS)
         self.violations: list[str] = []
         self.sealed_at: float | None = None
         self._file = file
         self._owner = owner
         self._sealed: set[str] = set()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def come_up(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Watch no more."""
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(_EVERY_SECONDS):
-            split = _read(self._file)
-            if split is not None:
-                self._take(split)
+    def look(self) -> None:
+        """Take in what the record says, if there is one."""
+        split = _read(self._file)
+        if split is not None:
+            self._take(split)
 
     def _take(self, split: TrafficSplit) -> None:
         epoch = split.token.epoch

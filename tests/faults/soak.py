@@ -17,7 +17,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 # A scene of the ordinary releases is what a fault is done to.
 sys.path += [str(Path(__file__).parents[1] / "e2e"), str(Path(__file__).parents[1])]
@@ -28,13 +27,11 @@ from postgres import PostgresServer
 from proxy import Fault
 from record_watch import RecordWatch
 from scene import Released
-from soaking import Schedule, Soak, only
+from soaking import Schedule, Soak, only, patiently
 
-from airflow_rollout.cli.airflow_session import ApiRefused, ApiUnavailable
+from airflow_rollout.cli.airflow_session import ApiRefused
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.release import Outcome, ReleaseState
-
-T = TypeVar("T")
 
 SERVICES = tuple(f"soak-{number}" for number in range(1, 13))
 
@@ -49,7 +46,6 @@ _LATEST_FAULT_SECONDS = 12.0
 _LONGEST_FAULT_SECONDS = 8.0
 _OUTAGE_EVERY_SECONDS = 60.0
 _AFTER_SEAL_SECONDS = 3.0
-_AWAY_SECONDS = 120.0
 _CONFLICT = 409
 
 # Components that die again and again make a release take minutes.
@@ -137,14 +133,14 @@ def _play(scene: FaultScene, schedule: Schedule) -> list[str]:
         began = time.monotonic()
         run = _started(scene, version)
         painted_at = _break(scene, version, schedule, began)
-        done = _patiently(lambda: scene.api.wait(run.dag_id, run_id, timeout_seconds=_END_SECONDS))
-        _patiently(lambda: scene.wait_for_task(run, "ensure_safe", *_ENDS))
+        done = patiently(lambda: scene.api.wait(run.dag_id, run_id, timeout_seconds=_END_SECONDS))
+        patiently(lambda: scene.wait_for_task(run, "ensure_safe", *_ENDS))
         split = scene.split()
         assert split is not None
         if split.token.owner != f"{scene.dag_id}/{run_id}":
             green = _is_green(done, painted_at) and not _never_began(scene, run)
             return only((f"never opened, but the run is {done.state}", green))
-        ended = _patiently(lambda: scene.ended(run))
+        ended = patiently(lambda: scene.ended(run))
     found = [*watch.violations, *_wrong_end(scene, schedule, ended, stable)]
     if ended.split.state is not ReleaseState.RELEASED and _is_green(ended.run, painted_at):
         found.append(f"rolled back, but the run is {ended.run.state}")
@@ -175,7 +171,7 @@ def _is_green(run: DagRun, painted_at: float) -> bool:
 
 def _never_began(scene: FaultScene, run: DagRun) -> bool:
     """Tell whether the run was marked before Airflow had begun it: then nothing of it ever ran."""
-    states = _patiently(lambda: scene.api.task_states(run.dag_id, run.run_id))
+    states = patiently(lambda: scene.api.task_states(run.dag_id, run.run_id))
     return states["start"] == "skipped"
 
 
@@ -200,7 +196,7 @@ def _stable_of(scene: FaultScene) -> str:
 
 def _wrong_end(scene: FaultScene, schedule: Schedule, ended: Released, stable: str) -> list[str]:
     split = ended.split
-    live = _patiently(lambda: _live_weight(scene))
+    live = patiently(lambda: _live_weight(scene))
     if split.state is ReleaseState.RELEASED:
         clicked = any(name == "gate marked success" for _, name, _ in schedule.faults)
         return only(
@@ -235,19 +231,7 @@ def _started(scene: FaultScene, version: str) -> DagRun:
                 raise
             return scene.api.run(scene.dag_id, run_id)
 
-    return _patiently(start)
-
-
-def _patiently(ask: Callable[[], T]) -> T:
-    """Ask again while Airflow's or the router's API is away."""
-    end = time.monotonic() + _AWAY_SECONDS
-    while True:
-        try:
-            return ask()
-        except (ApiUnavailable, OSError):
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.5)
+    return patiently(start)
 
 
 def main() -> int:
