@@ -161,12 +161,16 @@ class MemoryWorkload:
 
 @dataclass
 class MemoryProvider:
-    """Counters of both arms, 50 requests a second each; `bad_share` of the canary's fail.
+    """Counters of both arms, `rate` requests a second of the canary; `bad_share` of those fail.
 
+    `share` is what it has of all requests, in percent, from `moves_at` on; none of them before.
     `answer`, if set, is asked instead: it may return a reading, raise, or never come back.
     """
 
     bad_share: float = 0.0
+    share: float = 10.0
+    rate: float = 50.0
+    moves_at: float = 0.0
     began_at: float | None = None
     reads: list[Window] = field(default_factory=list)
     answer: Callable[[MetricQuery, Window], Awaitable[Reading]] | None = None
@@ -179,13 +183,15 @@ class MemoryProvider:
 
     def counters(self, at: float) -> Cumulative:
         self.began_at = at if self.began_at is None else self.began_at
-        requests = int(50 * (at - self.began_at))
+        everything = self.rate * 100.0 / self.share * (at - self.began_at)
+        requests = int(self.rate * max(0.0, at - max(self.began_at, self.moves_at)))
         bad = int(requests * self.bad_share)
+        stable = int(everything) - requests
         return Cumulative(
             at=at,
             boundaries=(),
             canary=(_series("canary", at, requests, bad),),
-            stable=(_series("stable", at, requests, 0),),
+            stable=(_series("stable", at, stable, 0),),
         )
 
 

@@ -99,6 +99,11 @@ class Judge:
 
     # --- what goes out ---
 
+    def requests(self, name: str) -> tuple[int, int]:
+        """Return how many requests canary and stable had in this step by one metric's counts."""
+        track = self._tracks[name]
+        return track.step_canary.requests, track.step_stable.requests
+
     @property
     def evidence(self) -> float:
         """Return the weighted mean over the acting metrics, an e-process under any dependence."""

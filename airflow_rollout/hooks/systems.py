@@ -122,6 +122,7 @@ class Systems:
             quantile=metric.quantile,
             expression=metric.query,
             boundary_seconds=self._limit(metric),
+            route=dict(self.traffic.options).get("route", ""),
         )
         try:
             return await self._ask(query, window, send)

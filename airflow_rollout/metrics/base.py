@@ -45,6 +45,7 @@ class MetricQuery:
 
     `router`, `service` and `namespace` choose the built-in query set; `expression` overrides it.
 
+    :param route: the router's own name for the way to the service, the service's where it is empty.
     :param boundary_seconds: the limit a latency is held against; a source that counts by limits
         counts by this one too.
     """
@@ -57,6 +58,7 @@ class MetricQuery:
     quantile: float | None = None
     expression: str | None = None
     boundary_seconds: float | None = None
+    route: str = ""
 
 
 class MetricProvider(Protocol):

@@ -166,12 +166,12 @@ class PrometheusProvider:
         return read_arms(found, starts, asked)
 
     def _asked(self, query: MetricQuery) -> ArmsAsked:
-        rows = query_set(query.router, system=SYSTEM)
+        rows = query_set(query, system=SYSTEM)
         return ArmsAsked(
             rows=rows,
             question=query.question,
             arm_label=self._arm_label or rows.arm_label,
-            arms=rows.arms(query.service, query.namespace),
+            arms=rows.arms,
             system=SYSTEM,
             pod_label=self._pod_label,
         )

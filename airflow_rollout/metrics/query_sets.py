@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from airflow_rollout.errors import PermanentAdapterError
+from airflow_rollout.metrics.base import MetricQuery
 
 __all__ = ["QUERY_SETS", "QuerySet", "query_set"]
 
@@ -25,7 +26,8 @@ class QuerySet:
     :param arm_label: the label that tells the arms apart.
     :param canary: the arm's name in that label, with `{service}` and `{namespace}` to fill in.
     :param stable: the same for the other arm.
-    :param around: what stands before and behind that name, as regular expressions.
+    :param around: what stands before and behind that name, as regular expressions, with
+        `{namespace}` and `{route}` to fill in.
     :param status_label: the label with the status code.
     :param own_labels: labels the router itself sets; all others name the scraped process.
     :param client_gone: the status of a request whose client left before the answer: neither a
@@ -45,10 +47,25 @@ class QuerySet:
     client_gone: str = "499"
     seconds_per_unit: float = 1.0
 
-    def arms(self, service: str, namespace: str) -> tuple[str, str]:
-        """Return the names of canary and stable."""
+    def of(self, service: str, namespace: str, route: str) -> QuerySet:
+        """Return the row for one service: with all names filled in."""
         names = {"service": service, "namespace": namespace}
-        return self.canary.format(**names), self.stable.format(**names)
+        places = {"namespace": re.escape(namespace), "route": re.escape(route)}
+        before, behind = (
+            re.sub(r"\{(namespace|route)\}", lambda found: places[found[1]], text)
+            for text in self.around
+        )
+        return replace(
+            self,
+            canary=self.canary.format(**names),
+            stable=self.stable.format(**names),
+            around=(before, behind),
+        )
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        """Return the names of canary and stable."""
+        return self.canary, self.stable
 
     def pattern(self, arm: str) -> str:
         """Return a regular expression for the label's values of an arm (RE2 and Python)."""
@@ -84,24 +101,32 @@ _TRAEFIK_FILE = QuerySet(
 )
 
 QUERY_SETS: dict[str, QuerySet] = {
-    # Those of Traefik as the controller: one series for each entry point and place of a backend. It
-    # joins namespace and Service by a dash, so shop/a-b and shop-a/b look alike.
+    # Those of Traefik as the controller: one series for each entry point and place of a backend of
+    # a route. What other routes send to the same Service is no part of the release. It joins
+    # namespace and Service by a dash, so shop/a-b and shop-a/b look alike.
     "gateway_api": replace(
         _TRAEFIK_FILE,
         canary="{namespace}-{service}-canary",
         stable="{namespace}-{service}",
-        around=("(?:http|grpc)route-.*-[0-9a-f]{20}-svc-", "-[0-9]+@kubernetesgateway"),
+        around=(
+            "(?:http|grpc)route-{namespace}-{route}-gw-.*-[0-9a-f]{20}-svc-",
+            "-[0-9]+@kubernetesgateway",
+        ),
     ),
     "traefik_file": _TRAEFIK_FILE,
 }
 
 
-def query_set(router: str, *, system: str) -> QuerySet:
-    """Return a router's row; `PermanentAdapterError` names the routers that have one."""
+def query_set(query: MetricQuery, *, system: str) -> QuerySet:
+    """Return the row of a query's router, for its service.
+
+    :raises PermanentAdapterError: no row; it names the routers that have one.
+    """
+    router = query.router
     row = QUERY_SETS.get(router)
     if row is None:
         raise PermanentAdapterError(
             f"no built-in queries for router {router!r}; known: {', '.join(QUERY_SETS)}",
             system=system,
         )
-    return row
+    return row.of(query.service, query.namespace, query.route or query.service)

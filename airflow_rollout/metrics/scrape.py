@@ -139,7 +139,7 @@ def _check(query: MetricQuery) -> QuerySet:
             f"metric {query.name!r}: a metrics page answers no queries; use `prometheus`",
             system=SYSTEM,
         )
-    return query_set(query.router, system=SYSTEM)
+    return query_set(query, system=SYSTEM)
 
 
 def parse(response: HttpResponse, query: MetricQuery, rows: QuerySet, at: float) -> Reading:
@@ -160,8 +160,8 @@ def parse(response: HttpResponse, query: MetricQuery, rows: QuerySet, at: float)
     started = _started(families)
     life = _Life(started=started, born_at=_on_our_clock(started, response.headers, at))
     if query.question is Question.ERRORS:
-        return _cumulative(_errors(page, query, rows), at=at, life=life, boundaries=())
-    return _latency(page, query, rows, at, life)
+        return _cumulative(_errors(page, rows), at=at, life=life, boundaries=())
+    return _latency(page, rows, at, life)
 
 
 @lru_cache(maxsize=_PAGES)
@@ -203,8 +203,8 @@ def _samples(lines: Iterable[str]) -> list[Sample]:
         ) from None
 
 
-def _arm_samples(page: bytes, name: str, query: MetricQuery, rows: QuerySet) -> list[Sample]:
-    arms = rows.arms(query.service, query.namespace)
+def _arm_samples(page: bytes, name: str, rows: QuerySet) -> list[Sample]:
+    arms = rows.arms
     lines = _by_arm(page, name, rows)
     wanted = [line for arm in arms for line in lines.get(arm, ())]
     return [s for s in _samples(wanted) if _arm(s, rows) in arms]
@@ -239,10 +239,10 @@ def _on_our_clock(started: float | None, headers: Mapping[str, str], at: float) 
     return born_at if born_at <= at else None
 
 
-def _errors(page: bytes, query: MetricQuery, rows: QuerySet) -> Counts:
+def _errors(page: bytes, rows: QuerySet) -> Counts:
     """Return requests and errors by arm."""
-    counts: Counts = dict.fromkeys(rows.arms(query.service, query.namespace), (0, (0,)))
-    for sample in _arm_samples(page, rows.requests, query, rows):
+    counts: Counts = dict.fromkeys(rows.arms, (0, (0,)))
+    for sample in _arm_samples(page, rows.requests, rows):
         status = sample.labels.get(rows.status_label, "")
         if not rows.counts(status):
             continue
@@ -253,9 +253,9 @@ def _errors(page: bytes, query: MetricQuery, rows: QuerySet) -> Counts:
     return counts
 
 
-def _latency(page: bytes, query: MetricQuery, rows: QuerySet, at: float, life: _Life) -> Reading:
+def _latency(page: bytes, rows: QuerySet, at: float, life: _Life) -> Reading:
     name = f"{rows.durations}_bucket"
-    arms = _buckets(_arm_samples(page, name, query, rows), rows, name)
+    arms = _buckets(_arm_samples(page, name, rows), rows, name)
     known = [set(buckets) for buckets in arms.values()]
     if not known:
         # Any other service of the router shows the boundaries: they are set for the whole router.
@@ -266,10 +266,7 @@ def _latency(page: bytes, query: MetricQuery, rows: QuerySet, at: float, life: _
     if any(edges != known[0] for edges in known):
         raise PermanentAdapterError(f"{name}: the arms have different buckets", system=SYSTEM)
     empty = dict.fromkeys(known[0], 0)
-    counts = {
-        arm: slower_than(arms.get(arm, empty), name=name, system=SYSTEM)
-        for arm in rows.arms(query.service, query.namespace)
-    }
+    counts = {arm: slower_than(arms.get(arm, empty), name=name, system=SYSTEM) for arm in rows.arms}
     edges = sorted(edge for edge in known[0] if edge != math.inf)
     scaled = tuple(edge * rows.seconds_per_unit for edge in edges)
     return _cumulative(counts, at=at, life=life, boundaries=scaled)

@@ -18,10 +18,12 @@ from airflow_rollout.analysis.readings import ReadFailure
 from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.plan import PlannedStep
-from airflow_rollout.record import Checkpoint, GatePiece, StepStart, Stop
+from airflow_rollout.record import Checkpoint, GatePiece, StepStart
 from airflow_rollout.seen import Answer, SeriesPiece
 from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.clock import Clock
+from airflow_rollout.triggers.effect_watch import EffectWatch
+from airflow_rollout.triggers.endings import finished, passed, stopped_by
 from airflow_rollout.triggers.own_delay import LATE_SECONDS, with_own_delay
 from airflow_rollout.triggers.pace import CROWD, asked_together, next_moment, read_window
 from airflow_rollout.triggers.rounds import Next, Rounds
@@ -136,6 +138,7 @@ class GateLoop:
         self._live_seconds = live_seconds
         self._judge = Judge(spec.judge, context_of(step, start), state)
         self._stable = StableWatch(systems, start.attempt.stable, clock)
+        self._effect = EffectWatch(spec, start, self._judge)
         self._rounds = Rounds(
             owner=f"{start.attempt.token.epoch} {step.id}", clock=clock, say=notebook.say
         )
@@ -154,7 +157,7 @@ class GateLoop:
     async def run(self) -> GatePiece:
         """Return the gate's last word; traffic is safe by then, or the piece says why not."""
         if self._start.unjudged:
-            return await self._end(_passed(self._start.unjudged, at=self._clock.now()))
+            return await self._end(passed(self._start.unjudged, at=self._clock.now()))
         with CROWD.joined():
             askers = [asyncio.create_task(asker) for asker in self._askers()]
             try:
@@ -210,6 +213,7 @@ class GateLoop:
             self._answers[measured.metric] = measured.answer()
             if not isinstance(measured.reading, ReadFailure):
                 self._answered[measured.metric] = end
+        self._effect.look()
         self._fed = True
         self._bell.set()
 
@@ -273,10 +277,16 @@ class GateLoop:
     def _assess(self) -> Judgement:
         judgement = self._judge.assess(self._clock.now())
         if self._fault:
-            return _stopped_by(f"split: {self._fault}", judgement)
+            return stopped_by(f"split: {self._fault}", judgement)
+        if not judgement.ends and (fault := self._effect_fault()):
+            return stopped_by(f"split: {fault}", judgement)
         if self._stable.fault and not judgement.ends:
             return replace(judgement, reason=f"{judgement.reason}; {self._stable.fault}")
         return judgement
+
+    def _effect_fault(self) -> str:
+        """Return why requests do not go where this step put them; who guards none has no say."""
+        return self._effect.fault(self._clock.now()) if self._watch else ""
 
     async def _confirmed(self, judgement: Judgement) -> Judgement:
         """Let a PASS through only if this gate has measured and the split is its own."""
@@ -290,12 +300,16 @@ class GateLoop:
             fault = await self._watch.confirm()
         except Unconfirmed as doubt:
             return self._wait_or_stop(f"the split could not be confirmed: {doubt}", judgement)
-        return _stopped_by(f"split: {fault}", judgement) if fault else judgement
+        if fault := fault or self._effect_fault():
+            return stopped_by(f"split: {fault}", judgement)
+        if self._effect.doubt:
+            return self._wait_or_stop(self._effect.doubt, judgement)
+        return replace(judgement, reason=f"{judgement.reason}; {self._effect.words}")
 
     def _wait_or_stop(self, doubt: str, judgement: Judgement) -> Judgement:
         """Hold a PASS back while something is in doubt; at the deadline doubt ends the release."""
         if self._clock.now() > self._start.written_at + self._step.deadline_seconds:
-            return _stopped_by(doubt, judgement)
+            return stopped_by(doubt, judgement)
         reason = f"INCONCLUSIVE would pass, but {doubt}"
         return replace(judgement, verdict=Verdict.INCONCLUSIVE, ends=False, reason=reason)
 
@@ -321,7 +335,7 @@ class GateLoop:
             return piece
         stopping = asyncio.create_task(self._watch.stop(judgement.reason))
         saving = asyncio.create_task(self._save_end(piece))
-        stop = await _finished(stopping)
+        stop = await finished(stopping)
         await asyncio.shield(saving)
         piece = replace(piece, stop=stop)
         await self._save_piece(piece)
@@ -370,28 +384,3 @@ class GateLoop:
             bad_since=self._series.bad_since,
             answers=tuple(self._answers.values()),
         )
-
-
-async def _finished(stopping: asyncio.Task[Stop]) -> Stop:
-    """Wait for the way back to its end, then pass on a cancellation that came meanwhile.
-
-    A gate that is cancelled (marked in the UI, moved to another triggerer) still finishes its
-    write; whoever runs it would close the router's connection under a write left behind.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    while not stopping.done():
-        try:
-            await asyncio.shield(stopping)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return stopping.result()
-
-
-def _stopped_by(fault: str, judgement: Judgement) -> Judgement:
-    return replace(judgement, verdict=Verdict.FAIL, ends=True, reason=f"FAIL {fault}")
-
-
-def _passed(reason: str, *, at: float) -> Judgement:
-    return Judgement(at=at, verdict=Verdict.PASS, ends=True, reason=f"PASS {reason}")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import urllib.error
-import urllib.request
+from http import HTTPStatus
+from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 RawObject = dict[str, Any]
 
@@ -50,6 +53,7 @@ class Admin:
         self._token = token
         self._ca = ca
         self._manager = manager
+        self._threads = threading.local()
 
     def path(self, kind: str, name: str = "", namespace: str = "") -> str:
         group, plural = _GROUPS[kind]
@@ -88,13 +92,38 @@ class Admin:
         self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
     ) -> bytes:
         headers = {"authorization": f"Bearer {self._token}", "content-type": kind}
-        request = urllib.request.Request(self.url + path, body, headers, method=method)
-        # Its certificate is made when the server starts, and whatever proxy there is, it is not the
-        # way to this machine.
+        answer = self._answer(method, path, body, headers)
+        text = answer.read()
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise urllib.error.HTTPError(
+                self.url + path, answer.status, text.decode(), answer.headers, None
+            )
+        return text
+
+    def _answer(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> HTTPResponse:
+        """Ask over this thread's connection; one that the server has left is made anew."""
+        while True:
+            kept: HTTPSConnection | None = getattr(self._threads, "connection", None)
+            connection = kept or self._connection()
+            self._threads.connection = None
+            try:
+                connection.request(method, path, body, headers)
+                answer = connection.getresponse()
+            except OSError as error:
+                connection.close()
+                if kept is None or isinstance(error, TimeoutError):
+                    raise
+                continue
+            self._threads.connection = connection
+            return answer
+
+    def _connection(self) -> HTTPSConnection:
+        place = urlsplit(self.url)
+        # Its certificate is made when the server starts.
         context = ssl.create_default_context(cafile=str(self._ca))
-        handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-        with urllib.request.build_opener(*handlers).open(request, timeout=10) as answer:
-            return answer.read()  # type: ignore[no-any-return]
+        return HTTPSConnection(place.hostname or "", place.port, timeout=10, context=context)
 
 
 def is_true(found: RawObject | None, kind: str) -> bool:

@@ -245,7 +245,12 @@ def soak_on_node(
                 folder,
                 connections=connections(lab, prometheus),
                 database_url=database.url,
-                settings={"core": {"parallelism": 8}, "rollout": {"live_seconds": 5}},
+                settings={
+                    "core": {"parallelism": 8},
+                    "rollout": {"live_seconds": 5},
+                    # The tasks of a scheduler that was killed are missed after a minute, not five.
+                    "scheduler": {"task_instance_heartbeat_timeout": 60},
+                },
             )
         )
         for name in services:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.error
 from typing import Any
 
 from kube_lab import Shop
@@ -41,7 +40,7 @@ class RouteWatch(Watch):
         """Take in what the route says, if the API server says it."""
         try:
             found = self._shop.get("HTTPRoute")
-        except (urllib.error.URLError, OSError):
+        except OSError:
             return
         if found is not None:
             self._take(found)

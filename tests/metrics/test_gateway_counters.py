@@ -28,6 +28,7 @@ def ask(
     *,
     service: str = "checkout",
     namespace: str = "shop",
+    route: str = "checkout",
 ) -> tuple[Reading, list[HttpRequest]]:
     """Return what a source reads from some answers, and what it asked for."""
     asked = []
@@ -38,8 +39,9 @@ def ask(
         return HttpResponse(status=200, body=answers[len(asked) - 1].encode())
 
     query = MetricQuery(
-        name="m", question=question, router="gateway_api", service=service, namespace=namespace
-    )
+        name="m", question=question, router="gateway_api", service=service, namespace=namespace,
+        route=route,
+    )  # fmt: skip
     return asyncio.run(provider.read(query, Window(start=1000.0, end=1060.0), send)), asked
 
 
@@ -83,6 +85,14 @@ def test_an_arm_is_counted_over_all_entry_points_of_its_gateways() -> None:
 def test_a_backend_of_another_name_is_not_counted(service: str, namespace: str) -> None:
     reading = scraped(PAGE, service=service, namespace=namespace)
     assert counts(reading) == {"canary": (0, 0), "stable": (0, 0)}
+
+
+@pytest.mark.parametrize("route", ["internal", "check", "checkout-gw", "a.*|checkout"])
+def test_what_another_route_sends_to_the_same_service_is_not_counted(route: str) -> None:
+    assert counts(scraped(PAGE, route=route)) == {"canary": (0, 0), "stable": (0, 0)}
+    page = PAGE.replace("httproute-shop-checkout-gw-", "httproute-shop-internal-gw-")
+    assert counts(scraped(page)) == {"canary": (0, 0), "stable": (0, 0)}
+    assert counts(scraped(page, route="internal")) == {"canary": (40, 11), "stable": (61, 0)}
 
 
 def test_a_service_of_another_provider_is_no_arm() -> None:

@@ -133,7 +133,7 @@ def test_an_abort_is_repeated_until_the_router_takes_it() -> None:
     gate = Gate(at_ten_percent())
     gate.world.provider.bad_share = 0.5
     gate.world.router.write_fault = AWAY
-    gate.later[5.0] = lambda: setattr(gate.world.router, "write_fault", None)
+    gate.later[4.0] = lambda: setattr(gate.world.router, "write_fault", None)
     stop = gate.run().stop
     assert stop is not None
     assert (stop.error, stop.tries > 1) == ("", True)
