@@ -16,8 +16,9 @@ from airflow_rollout.triggers.clock import Clock
 
 __all__ = ["TrafficWatch", "Unconfirmed"]
 
-# A hand edit or a lost record is seen within this time, in a crowd within the longer one.
-WATCH_SECONDS = 5.0
+# A hand edit or a lost record is seen within this time and that of a read, so within five seconds;
+# in a crowd within the longer one.
+WATCH_SECONDS = 4.0
 LONGEST_WATCH_SECONDS = 15.0
 
 # Whoever reads the lease knows within a few of these that nobody watches any more. Readers give up

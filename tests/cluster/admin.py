@@ -17,6 +17,7 @@ RawObject = dict[str, Any]
 # fmt: off
 _GROUPS = {
     "Deployment": ("apps/v1", "deployments"),
+    "Event": ("v1", "events"),
     "Gateway": ("gateway.networking.k8s.io/v1", "gateways"),
     "GatewayClass": ("gateway.networking.k8s.io/v1", "gatewayclasses"),
     "GRPCRoute": ("gateway.networking.k8s.io/v1", "grpcroutes"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,20 @@ import pytest
 # The Prometheus of these tests is that of the tests of its adapter.
 sys.path.append(str(Path(__file__).parents[1] / "real"))
 
+from broken_scenes import BROKEN_SCENES
 from kube_lab import PROGRAMS, KubeLab, Shop, missing_here, node_binaries
+from node_soak import SERVICES, soak_airflow
+from outages import OUTAGES
 from real_servers import Prometheus, running
+from release_scenes import SCENES, Played
+from releases import Releases
+from rollout import http_connection
+from shop_dags import write_dags
+
+from airflow_rollout.demo.airflow import AirflowLab
+
+# Scenes wait more than they compute, but two cores carry all of them.
+_AT_ONCE = 8
 
 # Tests of one run have namespaces of their own.
 _numbers = itertools.count(1)
@@ -52,3 +66,60 @@ def prometheus(
     binary = str(need_binary("prometheus"))
     with running(Prometheus(home, binary, kubernetes.gateway.metrics_address)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def silent() -> Iterator[str]:
+    """Return the address of a server that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    kubernetes: KubeLab,
+    prometheus: Prometheus,
+    silent: str,
+    need_binary: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[AirflowLab]:
+    """Return an Airflow with the DAGs of all shops."""
+    names = (*SCENES, *BROKEN_SCENES, *OUTAGES, *SERVICES)
+    dags = tmp_path_factory.mktemp("dags")
+    write_dags(dags, *names)
+    home, binary = tmp_path_factory.mktemp("slow-prometheus"), str(need_binary("prometheus"))
+    slow = Prometheus(
+        home, binary, kubernetes.gateway.metrics_address, every_milliseconds=15_000
+    )  # fmt: skip
+    with (
+        running(slow),
+        soak_airflow(
+            kubernetes, prometheus, need_binary("postgres"), dags,
+            silent=http_connection(silent), slow_prometheus=http_connection(slow.url),
+        ) as airflow,
+    ):  # fmt: skip
+        for name in names:
+            airflow.wait_for_dag(name)
+        yield airflow
+
+
+@pytest.fixture(scope="session")
+def played(kubernetes: KubeLab, airflow: AirflowLab) -> Iterator[dict[str, Future[Played]]]:
+    """Play all scenes side by side, and yield what will have come of each."""
+
+    def one(name: str) -> Played:
+        releases = Releases(kubernetes.namespace(name), airflow)
+        return {**{**SCENES, **BROKEN_SCENES}[name](releases), "shop": releases.shop}
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        plays = {name: pool.submit(one, name) for name in (*SCENES, *BROKEN_SCENES)}
+        yield plays
+        # Who ends the tests early does not wait for what has not begun.
+        for play in plays.values():
+            play.cancel()
+
+
+@pytest.fixture
+def play(played: dict[str, Future[Played]]) -> Callable[[str], Played]:
+    """Return what gives what came of a scene."""
+    return lambda name: played[name].result()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 
 from driver import Driver
 from kube_lab import Shop
@@ -14,9 +12,7 @@ from rollout import Load, connections, document
 from airflow_rollout.demo.answers import Answer, exposure
 from airflow_rollout.demo.part import Part
 from airflow_rollout.hooks.connection import static_connections
-from airflow_rollout.hooks.moves import Move, abort, persist
-from airflow_rollout.hooks.systems import Systems, open_systems
-from airflow_rollout.hooks.way_back import go_back
+from airflow_rollout.hooks.systems import open_systems
 from airflow_rollout.plan import find_step
 from airflow_rollout.record import Attempt, Checkpoint, GatePiece, StepStart
 from airflow_rollout.seen import SeriesPiece
@@ -72,27 +68,11 @@ class GateDriver(Part):
         assert last is not None, "the canary was never asked"
         return last
 
-    def roll_back(self) -> float:
-        """Do what the task `rollback` does; return when weight 0 was written."""
-        written: list[float] = []
-        owner = self.driver.token.owner
+    def judged(self) -> GatePiece:
+        """Raise to the first step and return the gate's last word."""
+        return asyncio.run(self._judged())
 
-        async def once(systems: Systems) -> Move:
-            await abort(systems, epoch="", owner=owner, reason="")
-            written.append(time.time())
-            return await go_back(systems, owner=owner, reason="", stuck_stays=True)
-
-        self.driver.do(lambda systems: persist(lambda: once(systems), seconds=60.0, on_error=print))
-        return written[0]
-
-    def judged(self, *, meanwhile: Callable[[Driver], None] | None = None) -> GatePiece:
-        """Raise to the first step and return the gate's last word.
-
-        :param meanwhile: done once the gate judges.
-        """
-        return asyncio.run(self._judged(meanwhile))
-
-    async def _judged(self, meanwhile: Callable[[Driver], None] | None) -> GatePiece:
+    async def _judged(self) -> GatePiece:
         step = find_step(self.driver.spec, _STEP)
         clock = Clock()
         opened_at = clock.now()
@@ -117,12 +97,8 @@ class GateDriver(Part):
                 systems=systems, spec=self.driver.spec, step=step, start=start, state=None,
                 watch=watch, notebook=log, clock=clock,
             )  # fmt: skip
-            judging = asyncio.create_task(loop.run())
-            if meanwhile is not None:
-                await asyncio.sleep(1.0)
-                await asyncio.to_thread(meanwhile, self.driver)
             try:
                 async with asyncio.timeout(120):
-                    return await judging
+                    return await loop.run()
             except TimeoutError:
                 raise AssertionError(f"no last word: {log.said[-5:]}") from None

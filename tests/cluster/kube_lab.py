@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from control_plane import RELEASER, ControlPlane
 from gateway_part import GATEWAY, Gateway
 from images import image
 from node_part import Node
+from policies import policy_against
 
 from airflow_rollout.demo.part import Part
 from airflow_rollout.demo.processes import Processes
@@ -230,6 +232,39 @@ class Shop:
         except urllib.error.HTTPError:
             return False
         return True
+
+    def has_room_for(self, pods: int) -> None:
+        """Let the namespace have no more pods than these."""
+        kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
+        self.admin.apply({**kind, "spec": {"hard": {"pods": str(pods)}}}, self.name)
+
+    def refuse(self, image_name: str) -> None:
+        """Let nobody make pods of an image in the namespace."""
+        policy, binding = policy_against(image_name, self.name)
+        self.admin.apply(policy)
+        self.admin.apply(binding)
+        # The API server knows of a policy a moment later.
+        self.until(
+            lambda: self.may_make_pod(image("v1")) and not self.may_make_pod(image_name),
+            "the policy is in force",
+        )
+
+    def first_warning(self) -> float:
+        """Return when the cluster said for the first time that something is wrong here."""
+        found = self.admin.get("Event", "", self.name)
+        assert found is not None
+        texts = [
+            one.get("firstTimestamp") or one.get("eventTime")
+            for one in found["items"]
+            if one.get("type") == "Warning"
+        ]
+        return min(datetime.fromisoformat(text).timestamp() for text in texts if text)
+
+    def revisions(self) -> dict[str, str]:
+        """Return the version of each object that a release changes."""
+        kinds = ("Deployment", "HTTPRoute", "Service")
+        found = {kind: self.get(kind) for kind in kinds}
+        return {kind: one["metadata"]["resourceVersion"] for kind, one in found.items() if one}
 
     def made(self) -> list[str]:
         """Return what a release has made and not removed."""

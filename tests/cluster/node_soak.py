@@ -12,7 +12,7 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -20,20 +20,22 @@ from pathlib import Path
 # It stands on the node, the servers and the database of other tests.
 sys.path += [str(Path(__file__).parents[1] / name) for name in (".", "cluster", "faults", "real")]
 
+import hand
 from images import image
 from kube_lab import KubeLab, Shop, missing_here, node_binaries
 from postgres import PostgresServer
 from real_servers import Prometheus, find_binary, running
 from releases import Releases, write_dag
 from rollout import connections
-from route_watch import CANARY, RECORD, RouteWatch
+from route_watch import CANARY, RouteWatch
 from soaking import Schedule, Soak, only, patiently
 
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.airflow import AirflowLab
+from airflow_rollout.demo.airflow_settings import Settings
 from airflow_rollout.release import Outcome
 
-__all__ = ["SERVICES", "NodeScene", "soak_on_node"]
+__all__ = ["SERVICES", "NodeScene", "soak_airflow", "soak_on_node"]
 
 SERVICES = tuple(f"soak-{number}" for number in range(1, 9))
 
@@ -82,45 +84,6 @@ class NodeScene:
         shop.until(lambda: shop.answers(20) == {self.stable: 20}, "stable serves alone", 120.0)
 
 
-def _canary_deleted(scene: NodeScene, _run: DagRun, _seconds: float) -> None:
-    scene.shop.admin.delete("Deployment", CANARY, scene.shop.name)
-
-
-def _canary_scaled(scene: NodeScene, _run: DagRun, _seconds: float) -> None:
-    scene.shop.patch("Deployment", CANARY, {"spec": {"replicas": 0}})
-
-
-def _stable_scaled(scene: NodeScene, _run: DagRun, _seconds: float) -> None:
-    scene.shop.patch("Deployment", "checkout", {"spec": {"replicas": 3}})
-
-
-def _stable_rolled(scene: NodeScene, run: DagRun, _seconds: float) -> None:
-    note = {"metadata": {"annotations": {"restarted": run.run_id}}}
-    scene.shop.patch("Deployment", "checkout", {"spec": {"template": note}})
-
-
-def _weight_by_hand(scene: NodeScene, _run: DagRun, _seconds: float) -> None:
-    path = "/spec/rules/0/backendRefs/1"
-    # Only while the canary is there and has traffic: what a person does later is theirs.
-    change = [
-        {"op": "test", "path": f"{path}/name", "value": CANARY},
-        {"op": "test", "path": f"{path}/weight", "value": 20},
-        {"op": "replace", "path": f"{path}/weight", "value": 30},
-    ]
-    scene.shop.patch("HTTPRoute", "checkout", change)
-    scene.watch.by_hand_at = time.time()
-
-
-def _record_removed(scene: NodeScene, _run: DagRun, _seconds: float) -> None:
-    scene.shop.patch("HTTPRoute", "checkout", {"metadata": {"annotations": {RECORD: None}}})
-
-
-def _rights_away(scene: NodeScene, _run: DagRun, seconds: float) -> None:
-    scene.shop.admin.delete("RoleBinding", "airflow-rollout", scene.shop.name)
-    time.sleep(seconds)
-    scene.shop.lab.give_role(scene.shop.name)
-
-
 def _mark_gate(state: str) -> Callable[[NodeScene, DagRun, float], None]:
     def mark(scene: NodeScene, run: DagRun, _seconds: float) -> None:
         scene.releases.api.set_task_state(run.dag_id, run.run_id, "step_01.gate", state)
@@ -134,13 +97,27 @@ def _run_failed(scene: NodeScene, run: DagRun, _seconds: float) -> None:
 
 _MARKED_GOOD, _RUN_MARKED = "gate marked success", "run marked failed"
 
+
+def _on_shop(change: Callable[[Shop], None]) -> Callable[[NodeScene, DagRun, float], None]:
+    return lambda scene, _run, _seconds: change(scene.shop)
+
+
+def _weight_by_hand(scene: NodeScene, _run: DagRun, _seconds: float) -> None:
+    hand.weight_changed(scene.shop)
+    scene.watch.by_hand_at = time.time()
+
+
+def _rights_away(scene: NodeScene, _run: DagRun, seconds: float) -> None:
+    hand.rights_away(scene.shop, seconds)
+
+
 FAULTS: dict[str, Callable[[NodeScene, DagRun, float], None]] = {
-    "canary is deleted": _canary_deleted,
-    "canary is scaled to 0": _canary_scaled,
-    "stable is scaled": _stable_scaled,
-    "stable is rolled": _stable_rolled,
+    "canary is deleted": _on_shop(hand.canary_deleted),
+    "canary is scaled to 0": _on_shop(hand.canary_scaled),
+    "stable is scaled": _on_shop(hand.stable_scaled),
+    "stable is rolled": _on_shop(hand.stable_rolled),
     "weight is set by hand": _weight_by_hand,
-    "record is removed": _record_removed,
+    "record is removed": _on_shop(hand.record_removed),
     "rights are away": _rights_away,
     "gate marked failed": _mark_gate("failed"),
     _MARKED_GOOD: _mark_gate("success"),
@@ -224,58 +201,62 @@ def _gateway_killed(lab: KubeLab) -> None:
     lab.gateway.start()
 
 
+@contextlib.contextmanager
+def soak_airflow(
+    lab: KubeLab, prometheus: Prometheus, postgres: Path, dags: Path, **others: str
+) -> Iterator[AirflowLab]:
+    """Yield an Airflow for many releases at once.
+
+    :param others: further connections.
+    """
+    with PostgresServer(postgres) as database:
+        settings: Settings = {
+            "core": {"parallelism": 8},
+            "rollout": {"live_seconds": 5},
+            # The tasks of a scheduler that was killed are missed after a minute, not five.
+            "scheduler": {"task_instance_heartbeat_timeout": 60},
+        }
+        links = {**connections(lab, prometheus), **others}
+        with AirflowLab(
+            dags, connections=links, database_url=database.url, settings=settings
+        ) as airflow:
+            yield airflow
+
+
 def soak_on_node(
     lab: KubeLab,
-    prometheus: Prometheus,
-    postgres: Path,
+    airflow: AirflowLab,
     *,
     services: Sequence[str],
     schedules: int,
     seed: int,
     minutes: float,
 ) -> int:
-    """Play schedules on a node that runs, and return the exit code."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollout-soak-")))
-        for name in services:
-            write_dag(folder, name)
-        database = stack.enter_context(PostgresServer(postgres))
-        airflow = stack.enter_context(
-            AirflowLab(
-                folder,
-                connections=connections(lab, prometheus),
-                database_url=database.url,
-                settings={
-                    "core": {"parallelism": 8},
-                    "rollout": {"live_seconds": 5},
-                    # The tasks of a scheduler that was killed are missed after a minute, not five.
-                    "scheduler": {"task_instance_heartbeat_timeout": 60},
-                },
-            )
-        )
-        for name in services:
-            airflow.wait_for_dag(name)
-        scenes = [NodeScene(lab.namespace(name), airflow) for name in services]
-        outages = {
-            f"Airflow's {name} is killed": partial(airflow.restart, name)
-            for name in ("triggerer", "scheduler", "api-server")
-        }
-        outages["the cluster's API server stands still"] = partial(
-            lab.stop_api_server, _AWAY_SECONDS
-        )
-        outages["the cluster's API server is killed"] = partial(lab.kill_api_server, _AWAY_SECONDS)
-        outages["the gateway is killed"] = partial(_gateway_killed, lab)
-        soak = Soak(
-            seed=seed,
-            schedules=schedules,
-            versions=(*([_GOOD] * len(_BAD)), *_BAD),
-            faults=sorted(FAULTS),
-            latest_seconds=_LATEST_FAULT_SECONDS,
-            longest_seconds=_LONGEST_FAULT_SECONDS,
-            until=time.monotonic() + minutes * 60.0,
-            play=play,
-        )
-        return soak.run(scenes, outages, every=_OUTAGE_EVERY_SECONDS)
+    """Play schedules on a node that runs, and return the exit code.
+
+    :param services: namespaces that are made here; their DAGs are there already.
+    """
+    for name in services:
+        airflow.wait_for_dag(name)
+    scenes = [NodeScene(lab.namespace(name), airflow) for name in services]
+    outages = {
+        f"Airflow's {name} is killed": partial(airflow.restart, name)
+        for name in ("triggerer", "scheduler", "api-server")
+    }
+    outages["the cluster's API server stands still"] = partial(lab.stop_api_server, _AWAY_SECONDS)
+    outages["the cluster's API server is killed"] = partial(lab.kill_api_server, _AWAY_SECONDS)
+    outages["the gateway is killed"] = partial(_gateway_killed, lab)
+    soak = Soak(
+        seed=seed,
+        schedules=schedules,
+        versions=(*([_GOOD] * len(_BAD)), *_BAD),
+        faults=sorted(FAULTS),
+        latest_seconds=_LATEST_FAULT_SECONDS,
+        longest_seconds=_LONGEST_FAULT_SECONDS,
+        until=time.monotonic() + minutes * 60.0,
+        play=play,
+    )
+    return soak.run(scenes, outages, every=_OUTAGE_EVERY_SECONDS)
 
 
 def main() -> int:
@@ -300,9 +281,13 @@ def main() -> int:
         assert binary is not None
         server = Prometheus(home, binary, lab.gateway.metrics_address)
         prometheus = stack.enter_context(running(server))
+        dags = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollout-soak-")))
+        for name in SERVICES:
+            write_dag(dags, name)
+        airflow = stack.enter_context(soak_airflow(lab, prometheus, options.postgres, dags))
         return soak_on_node(
-            lab, prometheus, options.postgres, services=SERVICES, schedules=options.schedules,
-            seed=options.seed, minutes=options.minutes,
+            lab, airflow, services=SERVICES, schedules=options.schedules, seed=options.seed,
+            minutes=options.minutes,
         )  # fmt: skip
 
 

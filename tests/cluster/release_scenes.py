@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+from images import image
 from releases import Released, Releases
+from route_watch import CANARY
+from shop_dags import REFUSING, SWITCH
 
-__all__ = ["SCENES", "SWITCH", "Played"]
+__all__ = ["SCENES", "Played"]
 
 Played = dict[str, Any]
 
-# The scene whose rollout is one switch, behind a test of its own.
-SWITCH = "switch"
+_CHURN_SECONDS = 5.0
 
 
 def _under_load(releases: Releases, version: str) -> Played:
@@ -26,7 +29,11 @@ def good(releases: Releases) -> Played:
 
 
 def bad(releases: Releases) -> Played:
-    return _under_load(releases, "errors")
+    """After it nothing of the shop changes any more."""
+    played = _under_load(releases, "errors")
+    before = releases.shop.revisions()
+    time.sleep(_CHURN_SECONDS)
+    return {**played, "before": before, "after": releases.shop.revisions()}
 
 
 def slow(releases: Releases) -> Played:
@@ -43,6 +50,33 @@ def memory(releases: Releases) -> Played:
     return _under_load(releases, "memory")
 
 
+def crash_loop(releases: Releases) -> Played:
+    """It serves forty requests and crashes, again and again; at times no pod of it is ready."""
+    return _under_load(releases, "crashloop")
+
+
+def silent(releases: Releases) -> Played:
+    """A good version whose metric system accepts and never answers."""
+    return _under_load(releases, "v2")
+
+
+def hanging(releases: Releases) -> Played:
+    """A bad version, whose end is told to a receiver that hangs."""
+    return _under_load(releases, "errors")
+
+
+def no_number(releases: Releases) -> Played:
+    """A good version with a metric that has no number before the first request."""
+    return _under_load(releases, "v2")
+
+
+def slow_scrape(releases: Releases) -> Played:
+    """A good version and a bad one, of which Prometheus hears every 15 s."""
+    releases.load.start(50.0)
+    ended = [releases.ended(releases.start(version)) for version in ("v2", "errors")]
+    return {"ended": ended, "answers": releases.load.stop()}
+
+
 def absent(releases: Releases) -> Played:
     return {"ended": releases.ended(releases.start("absent"))}
 
@@ -57,10 +91,35 @@ def never_ready(releases: Releases) -> Played:
 
 def quota(releases: Releases) -> Played:
     """The namespace has no room for a canary."""
-    shop = releases.shop
-    kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
-    shop.admin.apply({**kind, "spec": {"hard": {"pods": "2"}}}, shop.name)
+    releases.shop.has_room_for(2)
     return {"ended": releases.ended(releases.start("v2"))}
+
+
+def admission(releases: Releases) -> Played:
+    """A policy of the cluster takes no pod of the version."""
+    releases.shop.refuse(image("v2"))
+    return {"ended": releases.ended(releases.start("v2"))}
+
+
+def unschedulable(releases: Releases) -> Played:
+    """No node has what the canary's pods ask for, as soon as they are made."""
+    shop = releases.shop
+    run = releases.start("v2")
+    shop.until(lambda: shop.get("Deployment", CANARY) is not None, "the canary is made", 240.0)
+    path = "/spec/template/spec/containers/0/resources/requests"
+    shop.patch("Deployment", CANARY, [{"op": "add", "path": path, "value": {"cpu": "64"}}])
+    return {"ended": releases.ended(run)}
+
+
+def stuck(releases: Releases) -> Played:
+    """Stable cannot get the new version, since there is no room for another pod."""
+    shop = releases.shop
+    releases.load.start(50.0)
+    run = releases.start("v2")
+    shop.until(lambda: shop.weights().get(CANARY) == 100, "the canary has all traffic", 240.0)
+    shop.has_room_for(4)
+    ended = releases.ended(run)
+    return {"ended": ended, "serves": shop.answers(20), "answers": releases.load.stop()}
 
 
 def queue(releases: Releases) -> Played:
@@ -69,6 +128,13 @@ def queue(releases: Releases) -> Played:
     first, second = releases.start("v2"), releases.start("v3")
     ended = [releases.ended(run) for run in (first, second)]
     return {"ended": ended, "answers": releases.load.stop()}
+
+
+def refuse(releases: Releases) -> Played:
+    """Two releases at once by two DAGs, of which the second may not wait."""
+    first = releases.in_first_gate("v2")
+    second = releases.ended(releases.start("v3", dag_id=f"{REFUSING}-too"))
+    return {"second": second, "ended": releases.ended(first)}
 
 
 def switch(releases: Releases) -> Played:
@@ -80,16 +146,26 @@ def switch(releases: Releases) -> Played:
     return {"ended": ended, "answers": releases.load.stop()}
 
 
+# The long ones first.
 SCENES: dict[str, Callable[[Releases], Played]] = {
-    "good": good,
+    "slow-scrape": slow_scrape,
     SWITCH: switch,
     "queue": queue,
-    "bad": bad,
-    "slow": slow,
+    "stuck": stuck,
+    "good": good,
+    "no-number": no_number,
+    REFUSING: refuse,
+    "silent": silent,
+    "crash-loop": crash_loop,
     "crash-later": crash_later,
     "memory": memory,
+    "bad": bad,
+    "hanging": hanging,
+    "slow": slow,
+    "never-ready": never_ready,
+    "admission": admission,
+    "unschedulable": unschedulable,
     "absent": absent,
     "crash": crash,
-    "never-ready": never_ready,
     "quota": quota,
 }

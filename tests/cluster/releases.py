@@ -10,6 +10,7 @@ from pathlib import Path
 from images import image
 from kube_lab import Shop
 from rollout import Load, document
+from route_watch import CANARY
 
 from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, Login
@@ -31,10 +32,8 @@ _BEGUN_SECONDS = 10.0
 
 # The task that a run ends with, whatever was clicked.
 _LAST = "ensure_safe"
+_GATE = "step_01.gate"
 _ENDS = ("failed", "success", "skipped", "removed", "upstream_failed")
-
-# All users move in one write, and back in one.
-_ONE_SWITCH = {"steps": [{"weight": 100, "hold": "8s"}]}
 
 _DAG = """\
 from airflow_rollout import rollout_dag
@@ -42,41 +41,14 @@ from airflow_rollout import rollout_dag
 rollout_dag("{namespace}.yaml", dag_id="{namespace}")
 """
 
-# Asked where no user is sent yet: at the canary's own pods.
-_TESTED_DAG = """\
-import httpx
-from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-from airflow.sdk import task
 
-from airflow_rollout import OwnTasks, rollout_dag
-
-
-@task
-def smoke_test():
-    pods = KubernetesHook(conn_id="cluster").core_v1_client.list_namespaced_pod("{namespace}")
-    canary = [pod for pod in pods.items if pod.metadata.name.startswith("checkout-canary-")]
-    assert canary, "there is no canary to test"
-    for pod in canary:
-        for _ in range(40):
-            httpx.get(f"http://{{pod.status.pod_ip}}:8080/", timeout=5.0).raise_for_status()
-
-
-rollout_dag(
-    "{namespace}.yaml",
-    dag_id="{namespace}",
-    own_tasks=OwnTasks(before_traffic=lambda: smoke_test().operator),
-)
-"""
-
-
-def write_dag(folder: Path, namespace: str, *, in_one_switch: bool = False) -> None:
+def write_dag(folder: Path, namespace: str, *, text: str = "", dag: str = _DAG) -> None:
     """Write the DAG of a shop, which is called as its namespace.
 
-    :param in_one_switch: blue-green, behind a test of the new version.
+    :param text: its rollout.
+    :param dag: the DAG's file, with `{namespace}` to fill in.
     """
-    steps = _ONE_SWITCH if in_one_switch else None
-    (folder / f"{namespace}.yaml").write_text(document(namespace, steps))
-    dag = _TESTED_DAG if in_one_switch else _DAG
+    (folder / f"{namespace}.yaml").write_text(text or document(namespace))
     (folder / f"{namespace}.py").write_text(dag.format(namespace=namespace))
 
 
@@ -100,30 +72,43 @@ class Releases:
         self.api = AirflowApi(AirflowSession(airflow.url, login))
         self.load = Load(shop)
 
-    def start(self, version: str, *, run_id: str = "") -> DagRun:
+    def start(self, version: str, *, run_id: str = "", dag_id: str = "") -> DagRun:
         """Ask for a release, and wait a moment for its begin.
 
         :param run_id: where a version is released more than once.
+        :param dag_id: another DAG than the shop's own.
         """
         conf = {"version": version, "image": image(version)}
         with _starting:
-            run = self._ask_for(run_id or f"release-{version}", conf)
+            run = self._ask_for(dag_id or self.shop.name, run_id or f"release-{version}", conf)
             end = time.monotonic() + _BEGUN_SECONDS
             while run.state == "queued" and time.monotonic() < end:
                 time.sleep(0.3)
                 run = self.api.run(run.dag_id, run.run_id)
         return run
 
-    def _ask_for(self, run_id: str, conf: dict[str, str]) -> DagRun:
+    def _ask_for(self, dag_id: str, run_id: str, conf: dict[str, str]) -> DagRun:
         end = time.monotonic() + _FIRST_ANSWER_SECONDS
         while True:
             try:
                 # The id makes it safe to ask twice.
-                return self.api.trigger(self.shop.name, run_id=run_id, conf=conf)
+                return self.api.trigger(dag_id, run_id=run_id, conf=conf)
             except ApiUnavailable:
                 if time.monotonic() > end:
                     raise
                 time.sleep(1.0)
+
+    def in_first_gate(self, version: str, *, weight: int = 20) -> DagRun:
+        """Start a release and wait until the canary has its first traffic and is judged."""
+        run = self.start(version)
+        self.shop.until(
+            lambda: self.shop.weights().get(CANARY) == weight, "the canary has traffic", 240.0
+        )
+        self.shop.until(
+            lambda: self.api.task_states(run.dag_id, run.run_id).get(_GATE) == "deferred",
+            "the first gate judges",
+        )
+        return run
 
     def over(self, run: DagRun) -> tuple[DagRun, Outcome | None]:
         """Wait for the end of a run, its teardown included: a marked run ends before it.

@@ -13,7 +13,7 @@ from kube_lab import Shop
 from rollout import Load
 
 from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused
-from airflow_rollout.release import ReleaseState, is_expected
+from airflow_rollout.release import ReleaseState
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
@@ -76,146 +76,11 @@ def test_a_rollback_takes_the_traffic_and_removes_the_canary(shop: Shop) -> None
         release.raise_to(50, 0)
 
 
-def is_given_up(release: Driver, words: str) -> None:
-    """A canary that never starts ends the wait for it, and leaves nothing."""
-    probe = release.ready()
-    assert (probe.ok, probe.fatal) == (False, True)
-    assert words in probe.detail
-    assert release.shop.answers(20) == {"v1": 20}
-    release.go_back()
-    assert release.shop.made() == []
-
-
-@pytest.mark.parametrize(
-    ("version", "words"),
-    [
-        ("absent", "ImagePullBackOff"),
-        ("crash", "panic: cannot read the price list"),
-        ("neverready", "has timed out progressing"),
-    ],
-)
-def test_a_version_that_never_starts_is_given_up_with_its_reason(
-    shop: Shop, version: str, words: str
-) -> None:
-    release = Driver(shop, version)
-    release.start()
-    is_given_up(release, words)
-
-
-@pytest.mark.parametrize(
-    ("version", "words"), [("crashlater", "crashes"), ("memory", "OOMKilled, exit code 137")]
-)
-def test_a_version_that_crashes_after_it_was_ready_is_seen(
-    shop: Shop, version: str, words: str
-) -> None:
-    release = Driver(shop, version)
-    release.start()
-    shop.until(lambda: release.probe().fatal, "the crash is final")
-    assert words in release.probe().detail
-    release.go_back()
-
-
-def test_pods_that_nobody_can_place_end_the_wait(shop: Shop) -> None:
-    release = Driver(shop, "v2")
-    release.start()
-    # Only the canary asks for that much, as a version with another template would.
-    path = "/spec/template/spec/containers/0/resources/requests"
-    change = [{"op": "add", "path": path, "value": {"cpu": "64"}}]
-    shop.patch("Deployment", "checkout-canary", change)
-    is_given_up(release, "Insufficient cpu")
-
-
-def test_a_quota_that_is_used_up_ends_the_wait(shop: Shop) -> None:
-    kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
-    shop.admin.apply({**kind, "spec": {"hard": {"pods": "2"}}}, shop.name)
-    release = Driver(shop, "v2")
-    release.start()
-    is_given_up(release, "exceeded quota: small")
-
-
-def refuse(shop: Shop, refused: str) -> None:
-    """Let nobody make pods of an image in the shop's namespace."""
-    api = "admissionregistration.k8s.io/v1"
-    rule = {
-        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
-    }  # fmt: skip
-    check = {
-        "expression": f"object.spec.containers.all(one, one.image != '{refused}')",
-        "message": "the image is not signed",
-    }
-    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [check]}
-    meta = {"name": shop.name}
-    kind = "ValidatingAdmissionPolicy"
-    shop.admin.apply({"apiVersion": api, "kind": kind, "metadata": meta, "spec": spec})
-    place = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": shop.name}}}
-    bound = {"policyName": shop.name, "validationActions": ["Deny"], "matchResources": place}
-    body = {"apiVersion": api, "kind": f"{kind}Binding", "metadata": meta, "spec": bound}
-    shop.admin.apply(body)
-    # The API server knows of a policy a moment later.
-    others = image("v1")
-    shop.until(
-        lambda: shop.may_make_pod(others) and not shop.may_make_pod(refused),
-        "the policy is in force",
-    )
-
-
-def test_pods_that_an_admission_policy_refuses_end_the_wait(shop: Shop) -> None:
-    refuse(shop, image("v2"))
-    release = Driver(shop, "v2")
-    release.start()
-    is_given_up(release, "the image is not signed")
-
-
-def test_a_weight_set_by_hand_names_who_did_it(shop: Shop) -> None:
-    release = Driver(shop, "v2")
-    release.at(10)
-    refs = "/spec/rules/0/backendRefs"
-    shop.patch(
-        "HTTPRoute", "checkout", [{"op": "replace", "path": f"{refs}/1/weight", "value": 90}]
-    )
-    fault = is_expected(release.split(), token=release.token, canary=release.canary, weight=10)
-    assert "somebody at 20" in fault
-    release.go_back()
-    assert shop.answers(20) == {"v1": 20}
-
-
-def test_a_record_that_was_removed_by_hand_still_leads_back(shop: Shop) -> None:
-    release = Driver(shop, "v2")
-    release.at(50)
-    note = {"metadata": {"annotations": {"checkout.airflow-rollout/record": None}}}
-    shop.patch("HTTPRoute", "checkout", note)
-    fault = is_expected(release.split(), token=release.token, canary=release.canary, weight=50)
-    assert "the record is gone" in fault
-    release.go_back()
-    assert shop.answers(20) == {"v1": 20}
-    assert shop.made() == []
-
-
-def test_a_route_that_was_deleted_leaves_no_canary(shop: Shop) -> None:
-    release = Driver(shop, "v2")
-    release.at(10)
-    shop.admin.delete("HTTPRoute", "checkout", shop.name)
-    release.go_back()
-    assert shop.made() == []
-
-
-def test_a_canary_that_was_deleted_by_hand_is_gone_at_once(shop: Shop) -> None:
-    release = Driver(shop, "v2")
-    release.at(10)
-    shop.admin.delete("Deployment", "checkout-canary", shop.name)
-    probe = release.probe()
-    assert probe.fatal
-    assert "checkout-canary is gone" in probe.detail
-    release.go_back()
-    assert shop.answers(20) == {"v1": 20}
-
-
 def test_a_promotion_that_gets_stuck_leaves_the_canary_its_traffic(shop: Shop) -> None:
     release = Driver(shop, "v2")
     release.at(10)
     release.raise_to(100, 10)
-    kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
-    shop.admin.apply({**kind, "spec": {"hard": {"pods": "4"}}}, shop.name)
+    shop.has_room_for(4)
     move = release.promote_until_stuck()
     assert "exceeded quota" in move.reason
     shop.until(lambda: set(shop.answers(20)) == {"v2"}, "all traffic on the canary")
@@ -235,8 +100,7 @@ def test_a_person_takes_a_stuck_promotion_back(shop: Shop) -> None:
     release = Driver(shop, "v2")
     release.at(10)
     release.raise_to(100, 10)
-    kind = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
-    shop.admin.apply({**kind, "spec": {"hard": {"pods": "4"}}}, shop.name)
+    shop.has_room_for(4)
     release.promote_until_stuck()
     release.go_back()
     assert shop.stable_image() == image("v1")

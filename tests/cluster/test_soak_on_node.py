@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from concurrent.futures import Future, wait
 
 import pytest
 from kube_lab import KubeLab
 from node_soak import SERVICES, soak_on_node
-from real_servers import Prometheus
+from release_scenes import Played
+
+from airflow_rollout.demo.airflow import AirflowLab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
@@ -18,13 +19,15 @@ _SERVICES = 5
 
 def test_random_faults_on_a_node_leave_nothing_unsafe(
     kubernetes: KubeLab,
-    prometheus: Prometheus,
-    need_binary: Callable[[str], Path],
+    airflow: AirflowLab,
+    played: dict[str, Future[Played]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # What dies here is needed by all.
+    wait(played.values())
     found = soak_on_node(
-        kubernetes, prometheus, need_binary("postgres"), services=SERVICES[:_SERVICES],
-        schedules=_SCHEDULES, seed=1, minutes=30.0,
+        kubernetes, airflow, services=SERVICES[:_SERVICES], schedules=_SCHEDULES, seed=1,
+        minutes=30.0,
     )  # fmt: skip
     said = capsys.readouterr().out
     print(said)

@@ -43,7 +43,7 @@ def test_a_changed_split_ends_the_gate_with_what_was_found(
     assert piece.judgement.verdict is Verdict.FAIL
     assert piece.judgement.reason.startswith("FAIL split: ")
     assert found in piece.judgement.reason
-    assert gate.ended_after == pytest.approx(5.0, abs=0.5)
+    assert gate.ended_after == pytest.approx(4.0, abs=0.5)
     assert is_safe(gate.world)
 
 

@@ -101,7 +101,7 @@ def test_silence_does_not_hold_up_the_look_at_the_split() -> None:
     gate.world.provider.answer = never
     gate.later[3.0] = lambda: gate.world.router.change(weight=100)
     assert "FAIL split: the weight is 100 %" in gate.run().judgement.reason
-    assert gate.ended_after == pytest.approx(5.0, abs=0.5)
+    assert gate.ended_after == pytest.approx(4.0, abs=0.5)
     assert is_safe(gate.world)
 
 

@@ -1,0 +1,70 @@
+"""What happens to shops whose release somebody disturbs while its first gate judges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import hand
+from kube_lab import Shop
+from release_scenes import Played
+from releases import Releases
+
+__all__ = ["BROKEN_SCENES", "RIGHTS_AWAY_SECONDS"]
+
+# Longer than a gate tries to put traffic back.
+RIGHTS_AWAY_SECONDS = 12.0
+
+
+def _disturbed(change: Callable[[Shop], object], releases: Releases) -> Played:
+    releases.load.start(50.0)
+    run = releases.in_first_gate("v2")
+    began = time.time()
+    change(releases.shop)
+    changed_at = time.time()
+    ended = releases.ended(run)
+    return {
+        "ended": ended, "began": began, "changed_at": changed_at, "ended_at": time.time(),
+        "answers": releases.load.stop(),
+    }  # fmt: skip
+
+
+def _marked(state: str, releases: Releases) -> Played:
+    """A person marks the gate of a bad version, which then has no other judge."""
+    releases.load.start(50.0)
+    run = releases.in_first_gate("slow")
+    releases.api.set_task_state(run.dag_id, run.run_id, "step_01.gate", state)
+    return {"ended": releases.ended(run), "answers": releases.load.stop()}
+
+
+def _run_marked(releases: Releases) -> Played:
+    releases.load.start(50.0)
+    run = releases.in_first_gate("v2")
+    releases.api.set_run_state(run.dag_id, run.run_id, "failed")
+    done, outcome = releases.over(run)
+    return {"run": done, "outcome": outcome, "answers": releases.load.stop()}
+
+
+def _hand(change: Callable[[Shop], object]) -> Callable[[Releases], Played]:
+    return partial(_disturbed, change)
+
+
+# The long ones first.
+BROKEN_SCENES: dict[str, Callable[[Releases], Played]] = {
+    "stable-scaled": _hand(hand.stable_scaled),
+    "autoscaled": _hand(hand.autoscaled),
+    "rights-away": _hand(partial(hand.rights_away, seconds=RIGHTS_AWAY_SECONDS)),
+    "gate-success": partial(_marked, "success"),
+    "gate-failed": partial(_marked, "failed"),
+    "run-failed": _run_marked,
+    "weight": _hand(partial(hand.weight_changed, after=90)),
+    "rule": _hand(hand.rule_removed),
+    "record": _hand(hand.record_removed),
+    "stable-rolled": _hand(hand.stable_rolled),
+    "canary-deleted": _hand(hand.canary_deleted),
+    "canary-scaled": _hand(hand.canary_scaled),
+    "route-gone": _hand(hand.route_deleted),
+    "service-gone": _hand(hand.service_deleted),
+    "namespace-gone": _hand(hand.namespace_deleted),
+}

@@ -1,0 +1,106 @@
+"""The DAGs of shops that are released in another way than the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from releases import write_dag
+from rollout import METRICS, document
+
+__all__ = ["REFUSING", "SWITCH", "write_dags"]
+
+# Whose rollout is one switch, behind a test of its own: blue-green.
+SWITCH = "switch"
+
+# Who may be released by two DAGs, of which the second does not wait.
+REFUSING = "refuse"
+
+_ONE_SWITCH = {"steps": [{"weight": 100, "hold": "8s"}]}
+
+# Asked where no user is sent yet: at the canary's own pods.
+_TESTED_DAG = """\
+import httpx
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+from airflow.sdk import task
+
+from airflow_rollout import OwnTasks, rollout_dag
+
+
+@task
+def smoke_test():
+    pods = KubernetesHook(conn_id="cluster").core_v1_client.list_namespaced_pod("{namespace}")
+    canary = [pod for pod in pods.items if pod.metadata.name.startswith("checkout-canary-")]
+    assert canary, "there is no canary to test"
+    for pod in canary:
+        for _ in range(40):
+            httpx.get(f"http://{{pod.status.pod_ip}}:8080/", timeout=5.0).raise_for_status()
+
+
+rollout_dag(
+    "{namespace}.yaml",
+    dag_id="{namespace}",
+    own_tasks=OwnTasks(before_traffic=lambda: smoke_test().operator),
+)
+"""
+
+_TWO_DAGS = """\
+from airflow_rollout import rollout_dag
+
+rollout_dag("{namespace}.yaml", dag_id="{namespace}")
+rollout_dag("{namespace}.yaml", dag_id="{namespace}-too")
+"""
+
+# The connection leads to a server that accepts and never answers.
+_TELLING_DAG = """\
+from airflow.providers.http.notifications.http import HttpNotifier
+
+from airflow_rollout import rollout_dag
+
+hanging = HttpNotifier(http_conn_id="silent", endpoint="/", json={{}})
+rollout_dag("{namespace}.yaml", dag_id="{namespace}", on_event={{"rolled_back": hanging}})
+"""
+
+# Without a request this is 0/0: no number, and neither a success nor a failure.
+_CANARY = 'service=~".*-svc-{{ namespace }}-{{ service }}-canary-[0-9]+@.*"'
+
+
+def _rate(labels: str) -> str:
+    return "(sum(rate(traefik_service_requests_total{" + labels + "}[10s])) or vector(0))"
+
+
+_ANSWERED = {
+    "name": "answered",
+    "query": _rate(f'code=~"2..",{_CANARY}') + " / " + _rate(_CANARY),
+    "min": 0.95,
+}
+
+
+def write_dags(folder: Path, *names: str) -> None:
+    """Write the DAG of each shop."""
+    for name in names:
+        text, dag = _TEXTS.get(name, ""), _DAGS.get(name)
+        if dag is None:
+            write_dag(folder, name, text=text)
+        else:
+            write_dag(folder, name, text=text, dag=dag)
+
+
+def _source(conn_id: str, every: str) -> dict[str, str]:
+    return {"provider": "prometheus", "conn_id": conn_id, "every": every}
+
+
+_TEXTS = {
+    SWITCH: document(SWITCH, canary=_ONE_SWITCH),
+    REFUSING: document(REFUSING, on_busy="refuse"),
+    "silent": document("silent", analysis={"source": _source("silent", "1s")}),
+    "no-number": document(
+        "no-number",
+        analysis={"metrics": [*METRICS, _ANSWERED]},
+    ),
+    "slow-scrape": document(
+        "slow-scrape",
+        canary={"steps": [{"weight": 20, "hold": "40s"}], "verify": "5s"},
+        analysis={"source": _source("slow_prometheus", "15s"), "interval": "15s"},
+    ),
+}
+_DAGS = {SWITCH: _TESTED_DAG, REFUSING: _TWO_DAGS, "hanging": _TELLING_DAG}

@@ -1,0 +1,72 @@
+"""Something dies that all releases need while they are judged, on a real node, by Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+
+import pytest
+from afterwards import failed_of, is_promoted, is_rolled_back, is_untouched
+from kube_lab import KubeLab
+from outages import Outage, Victim, play_outage
+from release_scenes import Played
+
+from airflow_rollout.demo.airflow import AirflowLab
+from airflow_rollout.release import Outcome
+
+pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
+
+_SAFE_SECONDS = 5.0
+# A gateway asks a server that was away for a while more and more rarely whether it is back.
+_FOLLOWS_SECONDS = 60.0
+
+
+@pytest.fixture
+def broken(
+    kubernetes: KubeLab, airflow: AirflowLab, played: dict[str, Future[Played]]
+) -> Callable[[str], Outage]:
+    # What dies here is needed by all.
+    wait(played.values())
+    return lambda name: play_outage(name, kubernetes, airflow)
+
+
+def is_back(victim: Victim) -> None:
+    """Say that a release was rolled back, once, and that stable serves alone."""
+    is_rolled_back(victim.ended, "")
+    victim.shop.until(lambda: victim.shop.answers(30) == {"v1": 30}, "stable", _FOLLOWS_SECONDS)
+    is_untouched(victim.shop)
+    assert victim.violations == []
+
+
+def is_whole(victim: Victim) -> None:
+    """Say that a good release went on to its end, or was rolled back as a whole."""
+    if victim.ended.record.outcome is Outcome.PROMOTED:
+        is_promoted(victim.ended, victim.shop, "v2")
+        assert victim.violations == []
+    else:
+        is_back(victim)
+
+
+@pytest.mark.parametrize("name", ["api-killed", "api-stopped"])
+def test_a_cluster_whose_api_is_away_at_the_verdict(
+    broken: Callable[[str], Outage], name: str
+) -> None:
+    outage = broken(name)
+    (stop,) = [gate.stop for gate in outage.bad.ended.record.gates if gate.stop is not None]
+    assert stop.decided_at < outage.over_at, "the verdict came too late for this test"
+    print(f"weight 0 is written {outage.weightless_at - outage.over_at:.2f} s after its return")
+    assert outage.weightless_at - outage.over_at < _SAFE_SECONDS
+    is_back(outage.bad)
+    is_whole(outage.good)
+    for victim in (outage.bad, outage.good):
+        assert failed_of(victim.answers, "v1") == []
+        assert failed_of(victim.answers, "") == []
+
+
+@pytest.mark.parametrize("name", ["gateway-killed", "node-killed", "airflow-killed"])
+def test_a_gateway_a_node_or_an_airflow_that_dies(
+    broken: Callable[[str], Outage], name: str
+) -> None:
+    outage = broken(name)
+    is_back(outage.bad)
+    is_whole(outage.good)
