@@ -45,14 +45,19 @@ def kubernetes(need_binary: Callable[[str], Path]) -> Iterator[KubeLab]:
 
 
 @pytest.fixture
-def shop(kubernetes: KubeLab, request: pytest.FixtureRequest) -> Iterator[Shop]:
-    """Return a namespace of this test's own, with the example's service at v1."""
+def namespace_name(request: pytest.FixtureRequest) -> str:
+    """Return the name of a namespace of this test's own."""
     words = request.node.function.__name__.removeprefix("test_").replace("_", "-")
     # Parameters of a test share its name, not its namespace.
-    name = f"{words[:40].strip('-')}-{next(_numbers)}"
-    yield kubernetes.namespace(name)
-    if kubernetes.admin.get("Namespace", name) is not None:
-        kubernetes.admin.delete("Namespace", name)
+    return f"{words[:40].strip('-')}-{next(_numbers)}"
+
+
+@pytest.fixture
+def shop(kubernetes: KubeLab, namespace_name: str) -> Iterator[Shop]:
+    """Return a namespace with the example's service at v1, which serves."""
+    yield kubernetes.namespace(namespace_name)
+    if kubernetes.admin.get("Namespace", namespace_name) is not None:
+        kubernetes.admin.delete("Namespace", namespace_name)
 
 
 @pytest.fixture(scope="session")

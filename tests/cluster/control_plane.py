@@ -35,11 +35,15 @@ class ControlPlane(Part):
         self.ca = self._pki / "apiserver.crt"
         self.admin = Admin(self.url, token=_TOKEN, ca=self.ca)
 
-    def come_up(self) -> None:
+    def start_records(self) -> None:
+        """Start what keeps objects and answers for them, and nobody who acts on them."""
         self._pki.mkdir(parents=True)
         self._write_keys()
         self._start("etcd", *self._etcd())
         self.start_api_server()
+
+    def come_up(self) -> None:
+        self.start_records()
         config = self.kubeconfig("admin", _TOKEN)
         common = (
             f"--kubeconfig={config}", "--leader-elect=false", "--secure-port=0",

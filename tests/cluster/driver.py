@@ -7,14 +7,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from api_lab import connection
 from images import image
-from kube_lab import Shop, connection
+from kube_shop import Shop
 
 from airflow_rollout.analysis.readings import Probe
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.hooks.connection import static_connections
 from airflow_rollout.hooks.moves import (
     Move,
+    abort,
     make_stable,
     open_release,
     persist,
@@ -141,6 +143,11 @@ class Driver:
             return not self.do(lambda systems: systems.promote(self.canary))
         except (PermanentAdapterError, TransientAdapterError):
             return False
+
+    def seal(self) -> Move:
+        """Do what a gate does at its verdict."""
+        epoch, owner = self.token.epoch, self.token.owner
+        return self.do(lambda systems: abort(systems, epoch=epoch, owner=owner, reason="raced"))
 
     def go_back(self, *, stuck_stays: bool = False) -> Move:
         owner, reason = self.token.owner, "a test says so"

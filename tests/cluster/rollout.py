@@ -74,7 +74,7 @@ class Load:
 
     def start(self, rate: float) -> None:
         command = [
-            sys.executable, "-m", "airflow_rollout.demo.load", "--url", self._shop.lab.gateway.url,
+            sys.executable, "-m", "airflow_rollout.demo.load", "--url", self._shop.lab.users_url,
             "--header", f"Host: {self._shop.host}", "--rate", str(rate),
             "--out", str(self._answers),
         ]  # fmt: skip
