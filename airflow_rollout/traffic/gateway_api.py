@@ -34,7 +34,12 @@ from airflow_rollout.cluster import (
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
 from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
 from airflow_rollout.traffic.base import Feature, Lease, WriteConflict
-from airflow_rollout.traffic.gateway_check import Unfit, check_parents, check_rules
+from airflow_rollout.traffic.gateway_check import (
+    Unfit,
+    check_parents,
+    check_rules,
+    others_hold,
+)
 from airflow_rollout.traffic.gateway_route import (
     API,
     PLURALS,
@@ -187,9 +192,10 @@ class GatewayApiRouter:
             raise self._no_rule(route)
         try:
             check_rules(found, has_record=self._record_key in annotations_of(route))
-            return await check_parents(self._cluster(send), route, namespace=self._namespace)
+            told = await check_parents(self._cluster(send), route, namespace=self._namespace)
         except Unfit as fault:
             raise self._error(f"{self._kind} {self._name}: {fault}") from None
+        return told + others_hold(route)
 
     async def attach(self, send: Send) -> None:
         """Name the canary's Service in the route at weight 0, while a release is open."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_rollout.cluster import Cluster, RawObject, condition, object_path
+from airflow_rollout.cluster import MANAGER, Cluster, RawObject, condition, object_path
 from airflow_rollout.errors import PermanentAdapterError
 from airflow_rollout.traffic.gateway_route import API, Rule, parents
 
-__all__ = ["Unfit", "check_parents", "check_rules"]
+__all__ = ["Unfit", "check_parents", "check_rules", "others_hold"]
 
 # filter -> the feature a controller has to have; filters that all of them must know are left out.
 _FEATURES = {
@@ -49,6 +49,26 @@ def check_rules(found: Sequence[Rule], *, has_record: bool) -> None:
             f"{rule.share} % of rule {rule.index} is on {rule.canary_service} already; "
             f"give {rule.service} all of it first"
         )
+
+
+def others_hold(route: RawObject) -> list[str]:
+    """Return a line for each tool that declares the route's rules and may apply them again.
+
+    A rule that is applied anew in mid-release has its weights set back, which ends the release.
+    """
+    entries = route["metadata"].get("managedFields") or []
+    managers = {
+        str(entry.get("manager"))
+        for entry in entries
+        if entry.get("operation") == "Apply"
+        and entry.get("manager") != MANAGER
+        and "f:rules" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    }
+    return [
+        f"{route['kind']} {route['metadata']['name']} is applied by {manager}: applied again in "
+        "mid-release it sets the weights back, which ends the release; let it ignore /spec/rules"
+        for manager in sorted(managers)
+    ]
 
 
 async def check_parents(cluster: Cluster, route: RawObject, *, namespace: str) -> list[str]:

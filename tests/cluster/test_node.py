@@ -22,7 +22,8 @@ _HELD_SECONDS = 3.0
 
 def test_a_good_version_becomes_stable_and_leaves_nothing(shop: Shop) -> None:
     release = Driver(shop, "v2")
-    assert release.preflight() == []
+    (advice,) = release.preflight()
+    assert advice.startswith("HTTPRoute checkout is applied by somebody: ")
     release.at(10)
     assert shop.weights() == {"checkout": 90, "checkout-canary": 10}
     assert shop.answers(100) == {"v1": 90, "v2": 10}
@@ -126,7 +127,8 @@ def test_a_grpc_route_carries_a_release(shop: Shop) -> None:
     )
     text = text.replace("{name: http_500_rate, max: 1%}", "{name: p99_latency, max: 1s}")
     release = Driver(shop, "v2", text=text)
-    assert release.preflight() == []
+    (advice,) = release.preflight()
+    assert advice.startswith("GRPCRoute checkout is applied by somebody: ")
     release.start()
     assert release.ready().ok
     release.raise_to(10, 0)

@@ -54,6 +54,22 @@ def test_preflight_says_what_it_may_not_ask(api: KubeApi, router: GatewayApiRout
     assert "gatewayclasses is forbidden" in advice
 
 
+def test_preflight_says_who_may_set_the_weights_back(
+    api: KubeApi, router: GatewayApiRouter
+) -> None:
+    def entry(manager: str, operation: str, fields: dict[str, object]) -> dict[str, object]:
+        return {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": fields}}
+
+    api.objects[ROUTE]["metadata"]["managedFields"] = [
+        entry("argocd-controller", "Apply", {"f:rules": {}, "f:hostnames": {}}),
+        entry("names", "Apply", {"f:hostnames": {}}),
+        entry("kubectl-edit", "Update", {"f:rules": {}}),
+        entry("airflow-rollout", "Apply", {"f:rules": {}}),
+    ]
+    (advice,) = run(router.preflight(api.send))
+    assert advice.startswith("HTTPRoute shop is applied by argocd-controller: applied again in mid")
+
+
 def _no_route(api: KubeApi) -> None:
     del api.objects[ROUTE]
 
