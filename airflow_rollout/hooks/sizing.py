@@ -1,0 +1,76 @@
+"""Let the canary grow before its weight does, and wait until it can carry it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused, TransientAdapterError
+from airflow_rollout.hooks.systems import Systems
+from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
+from airflow_rollout.plan import PlannedStep
+from airflow_rollout.release import Action, Arm, Token, decide_raise, describe
+
+__all__ = ["until_sized"]
+
+# Between two looks at pods that start.
+_LOOK_SECONDS = 1.0
+
+
+async def until_sized(
+    systems: Systems,
+    *,
+    token: Token,
+    canary: Arm,
+    step: PlannedStep,
+    seconds: float,
+    say: Callable[[str], None],
+    timer: Timer = LOOP_TIMER,
+) -> str:
+    """Give the canary room for a step; return how long that took, empty where it had it.
+
+    :param seconds: how long it is waited for.
+    :param say: where a line for the log goes.
+    :raises ReleaseRefused: the fence would not let the weight rise.
+    :raises PermanentAdapterError: there is no room, for good or within `seconds`.
+    """
+    began, missing, said = timer.now(), "", ""
+    while systems.canary_grows:
+        try:
+            missing = await _missing(systems, token, canary, step)
+        except TransientAdapterError as error:
+            missing = str(error)
+        if not missing:
+            break
+        if missing != said:
+            say(f"waits for room for {step.weight} %, nobody judges meanwhile: {missing}")
+        said = missing
+        if timer.now() - began > seconds:
+            raise PermanentAdapterError(
+                f"no room for {step.weight} % within {seconds:g} s: {missing}", system="workload"
+            )
+        await timer.pause(_LOOK_SECONDS)
+    took = timer.now() - began
+    return f"{step.weight} % had to wait {took:.0f} s for room, unjudged" if said else ""
+
+
+async def _missing(systems: Systems, token: Token, canary: Arm, step: PlannedStep) -> str:
+    """Return what a step still waits for, if it may be raised at all.
+
+    Behind one Service pods are traffic: who may not raise may not scale either.
+    """
+    found = await systems.read_split()
+    decision = decide_raise(
+        found,
+        token=token,
+        canary=canary,
+        weight=step.weight,
+        previous_weight=step.previous_weight,
+        step=step.id,
+    )
+    if decision.action is Action.REFUSE:
+        wanted = f"room for {step.weight} % on {canary.version}"
+        raise ReleaseRefused(decision.reason, found=describe(found), wanted=wanted)
+    if decision.action is Action.DONE:
+        return ""
+    return await systems.size(canary, step.weight, time.time())
