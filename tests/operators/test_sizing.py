@@ -1,0 +1,155 @@
+"""The canary gets its room before its weight, and only where the weight may rise."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from in_memory import CANARY, MemoryWorkload
+from runs import Run
+
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.release import Arm, ReleaseState
+from airflow_rollout.wire import Send
+
+
+@dataclass
+class Growing(MemoryWorkload):
+    """Wait for something, one after the other, each time it is sized; an error is raised."""
+
+    grows: bool = True
+    missing: list[str | Exception] = field(default_factory=list)
+    sized: list[tuple[Arm, int, int]] = field(default_factory=list)
+    run: Run | None = None
+
+    async def size(self, canary: Arm, weight: int, at: float, send: Send) -> str:
+        assert self.run is not None
+        assert self.run.world.router.split is not None
+        self.sized.append((canary, weight, self.run.world.router.split.weight))
+        found = self.missing.pop(0) if self.missing else ""
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def shares(self, weights: Collection[int], send: Send) -> list[str]:
+        return [f"weights {sorted(set(weights))}"]
+
+
+@pytest.fixture
+def growing(run: Run) -> Growing:
+    """Return the run's workload, whose canary grows."""
+    workload = Growing(run=run)
+    run.world.workload = workload
+    return workload
+
+
+def weight(run: Run) -> int:
+    assert run.world.router.split is not None
+    return run.world.router.split.weight
+
+
+def test_prepare_says_which_weights_are_others_in_truth(run: Run, growing: Growing) -> None:
+    run.prepare()
+    assert "weights [10, 50, 100]" in run.said("prepare")
+
+
+def test_the_weight_rises_once_there_is_room(run: Run, growing: Growing) -> None:
+    run.prepare()
+    growing.missing = ["grows to 2 pods", "1 of 2 pods ready"]
+    run.promote("step_01")
+    assert growing.sized == [(CANARY, 10, 0)] * 3
+    assert weight(run) == 10
+    assert run.said("step_01.promote") == [
+        "10 % had to wait 2 s for room, unjudged", "10 % of traffic: raise to 10 %",
+    ]  # fmt: skip
+
+
+def test_where_there_is_room_nobody_waits_and_nothing_is_said(run: Run, growing: Growing) -> None:
+    run.promoted()
+    assert [(at, before) for _, at, before in growing.sized] == [(10, 0), (50, 10), (100, 50)]
+    assert run.said("step_01.promote") == ["10 % of traffic: raise to 10 %"]
+
+
+def test_the_counts_of_the_wait_are_in_the_sample(run: Run, growing: Growing) -> None:
+    run.prepare()
+    before = len(run.world.provider.reads)
+
+    async def sample_is_later(canary: Arm, weight: int, at: float, send: Send) -> str:
+        assert len(run.world.provider.reads) == before
+        return ""
+
+    growing.size = sample_is_later  # type: ignore[method-assign]
+    run.promote("step_01")
+    assert len(run.world.provider.reads) > before
+
+
+def test_what_may_pass_is_waited_for(run: Run, growing: Growing) -> None:
+    run.prepare()
+    growing.missing = [TransientAdapterError("timed out", system="deployment")]
+    run.promote("step_01")
+    assert weight(run) == 10
+
+
+def test_a_final_fault_ends_the_step_at_once(run: Run, growing: Growing) -> None:
+    run.prepare()
+    growing.missing = ["grows", PermanentAdapterError("exceeded quota", system="deployment")]
+    with pytest.raises(AirflowFailException, match="exceeded quota"):
+        run.promote("step_01")
+    assert len(growing.sized) == 2
+    assert weight(run) == 0
+    assert "10 % refused: deployment: exceeded quota" in run.said("step_01.promote")[0]
+
+
+def test_pods_that_never_come_end_the_step_in_time(run: Run, growing: Growing) -> None:
+    run.prepare()
+    growing.missing = ["1 of 2 pods ready"] * 10_000
+    with pytest.raises(AirflowFailException, match=r"no room for 10 % within 60 s: 1 of 2 pods"):
+        run.promote("step_01")
+    assert 60 <= len(growing.sized) <= 63
+    assert weight(run) == 0
+
+
+def test_who_may_not_raise_may_not_scale(run: Run, growing: Growing) -> None:
+    run.prepare()
+    run.world.router.change(state=ReleaseState.SEALED, reason="by hand")
+    with pytest.raises(AirflowFailException, match="this attempt was stopped"):
+        run.promote("step_01")
+    assert growing.sized == []
+
+
+def test_an_abort_ends_the_wait(run: Run, growing: Growing) -> None:
+    run.prepare()
+
+    async def aborted_meanwhile(canary: Arm, weight: int, at: float, send: Send) -> str:
+        growing.sized.append((canary, weight, 0))
+        run.world.router.change(state=ReleaseState.SEALED, reason="by hand")
+        return "1 of 2 pods ready"
+
+    growing.size = aborted_meanwhile  # type: ignore[method-assign]
+    with pytest.raises(AirflowFailException, match="this attempt was stopped"):
+        run.promote("step_01")
+    assert len(growing.sized) == 1
+
+
+def test_an_attempt_of_before_does_not_scale_the_one_that_goes_on(
+    run: Run, growing: Growing
+) -> None:
+    run.prepare()
+    run.promote("step_01")
+    earlier = run.xcoms["prepare"]
+    run.prepare()
+    growing.sized.clear()
+    run.xcoms["prepare"] = earlier
+    with pytest.raises(AirflowFailException, match="earlier attempt"):
+        run.promote("step_02")
+    assert growing.sized == []
+
+
+def test_a_step_that_is_made_is_not_sized_again(run: Run, growing: Growing) -> None:
+    run.prepare()
+    run.promote("step_01")
+    growing.sized.clear()
+    run.promote("step_01")
+    assert growing.sized == []
