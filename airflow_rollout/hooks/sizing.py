@@ -5,16 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused, TransientAdapterError
+from airflow_rollout.errors import (
+    AdapterError,
+    PermanentAdapterError,
+    ReleaseRefused,
+    TransientAdapterError,
+)
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
 from airflow_rollout.plan import PlannedStep
 from airflow_rollout.release import Action, Arm, Token, decide_raise, describe
+from airflow_rollout.traffic.base import Lease
 
 __all__ = ["until_sized"]
 
 # Between two looks at pods that start.
 _LOOK_SECONDS = 1.0
+
+# The gate before has ended, and whoever reads the lease would say that nobody watches any more.
+_LEASE_SECONDS = 10.0
 
 
 async def until_sized(
@@ -34,7 +43,8 @@ async def until_sized(
     :raises ReleaseRefused: the fence would not let the weight rise.
     :raises PermanentAdapterError: there is no room, for good or within `seconds`.
     """
-    began, missing, said = timer.now(), "", ""
+    began = signed = timer.now()
+    missing = said = ""
     while systems.canary_grows:
         try:
             missing = await _missing(systems, token, canary, step)
@@ -45,6 +55,9 @@ async def until_sized(
         if missing != said:
             say(f"waits for room for {step.weight} %, nobody judges meanwhile: {missing}")
         said = missing
+        if timer.now() - signed >= _LEASE_SECONDS:
+            signed = timer.now()
+            await _sign(systems, token, say)
         if timer.now() - began > seconds:
             raise PermanentAdapterError(
                 f"no room for {step.weight} % within {seconds:g} s: {missing}", system="workload"
@@ -74,3 +87,12 @@ async def _missing(systems: Systems, token: Token, canary: Arm, step: PlannedSte
     if decision.action is Action.DONE:
         return ""
     return await systems.size(canary, step.weight, time.time())
+
+
+async def _sign(systems: Systems, token: Token, say: Callable[[str], None]) -> None:
+    """Leave a sign of life beside the record; its failure is a line in the log."""
+    lease = Lease(epoch=token.epoch, holder=token.owner, renewed_at=time.time())
+    try:
+        await systems.renew_lease(lease)
+    except AdapterError as error:
+        say(f"could not renew the lease: {error}")

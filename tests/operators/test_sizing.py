@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -109,6 +110,19 @@ def test_pods_that_never_come_end_the_step_in_time(run: Run, growing: Growing) -
         run.promote("step_01")
     assert 60 <= len(growing.sized) <= 63
     assert weight(run) == 0
+
+
+def test_a_long_wait_leaves_signs_of_life(run: Run, growing: Growing) -> None:
+    run.prepare()
+    growing.missing = ["1 of 2 pods ready"] * 5
+    run.promote("step_01")
+    assert run.world.router.lease is None
+    growing.missing = ["1 of 2 pods ready"] * 25
+    run.promote("step_02")
+    lease = run.world.router.lease
+    assert lease is not None
+    assert (lease.epoch, lease.holder) == (run.attempt().token.epoch, "shop/run")
+    assert abs(lease.renewed_at - time.time()) < 60
 
 
 def test_who_may_not_raise_may_not_scale(run: Run, growing: Growing) -> None:
