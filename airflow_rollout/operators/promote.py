@@ -98,18 +98,9 @@ class PromoteStepOperator(ReleaseOperator):
             state=before.state,
         )
         async with open_systems(spec, airflow_connections()) as systems:
-            # Before the sample, so that what happens meanwhile is in the gate's first interval.
-            waited = await until_sized(
-                systems,
-                token=attempt.token,
-                canary=attempt.canary,
-                step=step,
-                seconds=spec.ready_timeout_seconds,
-                say=self.log.info,
-            )
-            sampled = before.state
+            waited, sampled = await self._make_room(systems, spec, step, start, clock)
             if not attempt.unjudged:
-                begun = replace(start, written_at=clock.now())
+                begun = replace(start, written_at=clock.now(), state=sampled)
                 sampled = await _sample(systems, spec, step, begun)
             move = await raise_weight(
                 systems,
@@ -126,6 +117,35 @@ class PromoteStepOperator(ReleaseOperator):
             start, written_at=now, release_started_at=started_at, state=sampled, first=first
         )
         return start, move, waited
+
+    async def _make_room(
+        self,
+        systems: Systems,
+        spec: RolloutSpec,
+        step: PlannedStep,
+        start: record.StepStart,
+        clock: Clock,
+    ) -> tuple[str, dict[str, Any] | None]:
+        """Wait until the canary can carry the step; return how long, and the judge's state.
+
+        A canary that has traffic already is judged meanwhile.
+        """
+        watch = None
+        if systems.canary_grows and step.previous_weight > 0 and not start.unjudged:
+            # Not for a DAG file that is only parsed, nor where nothing is waited for.
+            from airflow_rollout.triggers.room_watch import RoomWatch
+
+            watch = RoomWatch(systems, spec, step=step, start=start, clock=clock)
+        waited = await until_sized(
+            systems,
+            token=start.attempt.token,
+            canary=start.attempt.canary,
+            step=step,
+            seconds=spec.ready_timeout_seconds,
+            say=self.log.info,
+            look=watch.fault if watch else None,
+        )
+        return waited, watch.state if watch else start.state
 
 
 @dataclass(kw_only=True)

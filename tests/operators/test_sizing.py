@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from in_memory import CANARY, MemoryWorkload
 from runs import Run
 
+from airflow_rollout.analysis.parameters import Semantics
+from airflow_rollout.analysis.readings import Reading
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.metrics.base import MetricQuery, Window
+from airflow_rollout.operators import promote
+from airflow_rollout.record import StepStart, from_piece
 from airflow_rollout.release import Arm, ReleaseState
+from airflow_rollout.triggers.clock import Clock
 from airflow_rollout.wire import Send
 
 
@@ -63,7 +70,7 @@ def test_the_weight_rises_once_there_is_room(run: Run, growing: Growing) -> None
     assert growing.sized == [(CANARY, 10, 0)] * 3
     assert weight(run) == 10
     assert run.said("step_01.promote") == [
-        "10 % had to wait 2 s for room, unjudged", "10 % of traffic: raise to 10 %",
+        "10 % had to wait 2 s for room", "10 % of traffic: raise to 10 %",
     ]  # fmt: skip
 
 
@@ -167,3 +174,111 @@ def test_a_step_that_is_made_is_not_sized_again(run: Run, growing: Growing) -> N
     growing.sized.clear()
     run.promote("step_01")
     assert growing.sized == []
+
+
+# --- a canary that has traffic while it waits ---
+
+
+class _LoopClock(Clock):
+    """Go on by the loop's time from where the task before has stopped."""
+
+    def __init__(self, *, not_before: float = 0.0) -> None:
+        self._began = not_before
+
+    def now(self) -> float:
+        return self._began + asyncio.get_running_loop().time()
+
+
+_LONG_WAIT = ("1 of 2 pods ready",) * 45
+
+
+@pytest.fixture
+def at_ten(run: Run, growing: Growing, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a run with 10 % on the canary, which will wait for long at its next step."""
+    monkeypatch.setattr(promote, "Clock", _LoopClock)
+    run.prepare()
+    run.world.provider.began_at = None
+    run.promote("step_01")
+    growing.missing = [*_LONG_WAIT]
+    growing.sized.clear()
+    run.world.provider.reads.clear()
+    return run
+
+
+def test_a_bad_canary_loses_its_traffic_while_it_waits(at_ten: Run, growing: Growing) -> None:
+    at_ten.world.provider.bad_share = 0.5
+    with pytest.raises(AirflowFailException, match="request-success-rate after"):
+        at_ten.promote("step_02", "step_01.promote")
+    split = at_ten.world.router.split
+    assert split is not None
+    assert (split.weight, split.state) == (0, ReleaseState.SEALED)
+    assert "FAIL request-success-rate" in split.reason
+    assert len(growing.sized) < 10
+    assert "50 % refused: FAIL" in at_ten.said("step_02.promote")[0]
+
+
+def test_a_good_canary_waits_as_long_as_it_has_to(at_ten: Run, growing: Growing) -> None:
+    at_ten.promote("step_02", "step_01.promote")
+    assert weight(at_ten) == 50
+    assert len(growing.sized) == 46
+    # Each second of the wait, and the sample before the write.
+    assert len(at_ten.world.provider.reads) == 46
+    start = from_piece(at_ten.xcoms["step_02.promote"]["step"], StepStart)
+    assert start is not None
+    assert start.state is not None
+    assert start.state["step"]["id"] == "step_02"
+    assert start.state["step"]["checks_done"] == 0
+
+
+def test_the_evidence_of_the_wait_goes_on_to_the_gate(at_ten: Run, growing: Growing) -> None:
+    # Not enough to stop it while it waits.
+    at_ten.world.provider.bad_share = 0.01
+    growing.missing = growing.missing[:3]
+    at_ten.promote("step_02", "step_01.promote")
+    start = from_piece(at_ten.xcoms["step_02.promote"]["step"], StepStart)
+    assert start is not None
+    assert start.state is not None
+    # The first look is at the moment of the step before.
+    assert start.state["metrics"]["request-success-rate"]["used"] == 3
+
+
+def test_what_counts_as_a_failed_check_at_a_gate_does_while_it_waits(at_ten: Run) -> None:
+    async def away(query: MetricQuery, window: Window) -> Reading:
+        raise TransientAdapterError("timed out", system="metrics")
+
+    at_ten.world.provider.answer = away
+    with pytest.raises(AirflowFailException, match=r"after 20 s: 2 of 2 checks failed"):
+        at_ten.promote("step_02", "step_01.promote")
+
+
+def test_a_source_that_says_nothing_ends_no_wait_by_native_rules(at_ten: Run) -> None:
+    at_ten.spec = replace(at_ten.spec, judge=replace(at_ten.spec.judge, semantics=Semantics.NATIVE))
+    at_ten.prepare()
+    at_ten.promote("step_01")
+
+    async def away(query: MetricQuery, window: Window) -> Reading:
+        raise TransientAdapterError("timed out", system="metrics")
+
+    at_ten.world.provider.answer = away
+    assert isinstance(at_ten.world.workload, Growing)
+    at_ten.world.workload.missing = [*_LONG_WAIT]
+    at_ten.promote("step_02", "step_01.promote")
+    assert weight(at_ten) == 50
+
+
+def test_an_abort_that_cannot_be_written_ends_the_step_all_the_same(at_ten: Run) -> None:
+    at_ten.world.provider.bad_share = 0.5
+    at_ten.world.router.write_fault = TransientAdapterError("away", system="router")
+    with pytest.raises(AirflowFailException, match="request-success-rate after"):
+        at_ten.promote("step_02", "step_01.promote")
+    assert weight(at_ten) == 10
+
+
+def test_a_release_that_nobody_judges_is_not_judged_while_it_waits(
+    run: Run, growing: Growing
+) -> None:
+    run.prepare(skip_analysis="hotfix")
+    run.promote("step_01")
+    growing.missing = ["1 of 2 pods ready"] * 3
+    run.promote("step_02", "step_01.promote")
+    assert run.world.provider.reads == []
