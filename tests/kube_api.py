@@ -80,14 +80,15 @@ class KubeApi:
             return HttpResponse(status=200, body=self.logs[path].encode())
         if path in self.objects:
             return _json(200, self.objects[path])
+        listed = [one for place, one in self.objects.items() if place.rpartition("/")[0] == path]
         if "labelSelector" not in params:
-            return _status(404, f"{path} not found")
+            # Whether a path is that of a kind is not known here: one without objects is no list.
+            return _json(200, {"items": listed}) if listed else _status(404, f"{path} not found")
         wanted = dict(pair.split("=") for pair in params["labelSelector"].split(","))
         items = [
             found
-            for place, found in self.objects.items()
-            if place.startswith(f"{path}/")
-            and wanted.items() <= (found["metadata"].get("labels") or {}).items()
+            for found in listed
+            if wanted.items() <= (found["metadata"].get("labels") or {}).items()
         ]
         return _json(200, {"items": items})
 

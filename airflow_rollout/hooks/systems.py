@@ -28,7 +28,7 @@ from airflow_rollout.spec.query_template import fill_query
 from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, OneService, Router, Shaped
 from airflow_rollout.traffic.registry import make_router
 from airflow_rollout.wire import Preflight, Request, Response, Send
-from airflow_rollout.workloads.base import Sized, Workload
+from airflow_rollout.workloads.base import Beside, Sized, Workload
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
 from airflow_rollout.workloads.registry import WORKLOADS
 
@@ -172,6 +172,11 @@ class Systems:
                 told += await adapter.preflight(send)
         if isinstance(self.workload, Sized):
             told += await self.workload.shares(weights, self.workload_send)
+        if isinstance(self.workload, Beside):
+            reached: list[str] = []
+            if isinstance(self.router, Shaped):
+                reached = await self.router.services(self.router_send)
+            told += await self.workload.check_beside(reached, self.workload_send)
         return told
 
     async def deploy(self, canary: Arm) -> None:

@@ -78,6 +78,10 @@ class OneService(Protocol):
 
     arm_label: str
 
+    async def services(self, send: Send) -> list[str]:
+        """Return the names of all Services that users reach on the same way."""
+        ...
+
 
 class Router(Protocol):
     """Read and write one service's split at one router.

@@ -181,6 +181,11 @@ class GatewayApiRouter:
         """Take the canary's Service out of the route, once no release is open any more."""
         await self._shape(send, attached=False)
 
+    async def services(self, send: Send) -> list[str]:
+        """Return the names of all backends of the route, none where there is no route."""
+        route = await self._route(send)
+        return Rule.backends(route) if route else []
+
     async def _shape(self, send: Send, *, attached: bool) -> None:
         """Bring the canary's backendRef, at weight 0, or take it out; weights stay as they are.
 

@@ -10,7 +10,7 @@ from airflow_rollout.analysis.readings import Probe
 from airflow_rollout.release import Arm
 from airflow_rollout.wire import Send
 
-__all__ = ["Place", "Sized", "TargetForm", "Workload"]
+__all__ = ["Beside", "Place", "Sized", "TargetForm", "Workload"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,4 +90,17 @@ class Sized(Protocol):
 
     async def shares(self, weights: Collection[int], send: Send) -> list[str]:
         """Return, in words, which weights will be another share of traffic in truth."""
+        ...
+
+
+@runtime_checkable
+class Beside(Protocol):
+    """A workload that other things of its cluster may reach into."""
+
+    async def check_beside(self, reached: Collection[str], send: Send) -> list[str]:
+        """Return what a person should know of them before a release.
+
+        :param reached: names of the Services that users reach on the same way.
+        :raises PermanentAdapterError: the canary would get traffic that no weight holds back.
+        """
         ...

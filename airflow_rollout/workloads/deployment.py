@@ -52,6 +52,7 @@ from airflow_rollout.workloads.pod_faults import (
 )
 from airflow_rollout.workloads.pods import explained, pods_of
 from airflow_rollout.workloads.sizes import Size, first_pods, pods_for, real_shares
+from airflow_rollout.workloads.surroundings import autoscalers, selecting_services
 
 __all__ = ["TARGET", "DeploymentWorkload"]
 
@@ -112,6 +113,24 @@ class DeploymentWorkload:
                 "nobody to fall back on; use RollingUpdate"
             )
         return advice(stable, self._container)
+
+    async def check_beside(self, reached: Collection[str], send: Send) -> list[str]:
+        """Look for Services that lead to the canary's pods by themselves, and for autoscalers."""
+        cluster = Cluster(send, system=SYSTEM)
+        stable, service = await self._stable(cluster), await self._stable_service(cluster)
+        nobody = Arm(version="", target="")
+        (_, canary, _), _ = await self._made_objects(stable, service, nobody, cluster)
+        try:
+            told = await selecting_services(
+                canary["spec"]["template"]["metadata"]["labels"],
+                cluster,
+                namespace=self._namespace,
+                own=(self._service, f"{self._service}-canary"),
+                reached=reached,
+            )
+        except Unfit as error:
+            raise self._error(str(error)) from None
+        return told + await autoscalers(self._name, cluster, namespace=self._namespace)
 
     async def deploy(self, canary: Arm, send: Send) -> None:
         """Make the canary's Deployment and Service; those of an earlier canary are replaced."""

@@ -23,6 +23,9 @@ class Route(MemoryRouter):
     async def attach(self, send: Send) -> None:
         self.attached = True
 
+    async def services(self, send: Send) -> list[str]:
+        return []
+
     async def detach(self, send: Send) -> None:
         self.attached = False
 
