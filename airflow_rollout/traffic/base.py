@@ -68,6 +68,10 @@ class Shaped(Protocol):
         """Forget the canary, where no release is open and it has no weight; again is fine."""
         ...
 
+    async def services(self, send: Send) -> list[str]:
+        """Return the names of all Services that users reach on the same way."""
+        ...
+
 
 @runtime_checkable
 class OneService(Protocol):
@@ -77,10 +81,6 @@ class OneService(Protocol):
     """
 
     arm_label: str
-
-    async def services(self, send: Send) -> list[str]:
-        """Return the names of all Services that users reach on the same way."""
-        ...
 
 
 class Router(Protocol):
