@@ -151,6 +151,20 @@ def test_a_kind_of_route_that_nobody_knows_is_refused_before_anything_is_asked(p
         Driver(place, "v2", text=text).preflight()
 
 
+def test_a_service_of_the_same_route_that_leads_to_the_canary_is_refused(place: Shop) -> None:
+    path = "/spec/template/metadata/labels/tier"
+    place.patch("Deployment", "checkout", [{"op": "add", "path": path, "value": "web"}])
+    _route(place, ["checkout"], ["team"])
+    spec = {"selector": {"tier": "web"}, "ports": [{"port": 80}]}
+    kind = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "team"}}
+    place.admin.apply({**kind, "spec": spec}, place.name)
+    release = Driver(place, "v2")
+    with pytest.raises(PermanentAdapterError, match="Service team would lead to the canary's pods"):
+        release.do(lambda it: it.workload.check_beside(["checkout", "team"], it.workload_send))
+    told = release.do(lambda it: it.workload.check_beside(["checkout"], it.workload_send))
+    assert "Service team would lead to the canary's pods too, by tier=web" in told[0]
+
+
 def test_without_the_role_nothing_is_made(place: Shop) -> None:
     place.admin.delete("RoleBinding", "airflow-rollout", place.name)
     with pytest.raises(PermanentAdapterError, match="forbidden"):
