@@ -9,7 +9,7 @@ from functools import partial
 import hand
 from kube_lab import Shop
 from release_scenes import Played
-from releases import Releases
+from releases import RATE, Releases
 
 __all__ = ["BROKEN_SCENES", "RIGHTS_AWAY_SECONDS"]
 
@@ -18,7 +18,7 @@ RIGHTS_AWAY_SECONDS = 12.0
 
 
 def _disturbed(change: Callable[[Shop], object], releases: Releases) -> Played:
-    releases.load.start(50.0)
+    releases.load.start(RATE)
     run = releases.in_first_gate("v2")
     began = time.time()
     change(releases.shop)
@@ -32,14 +32,14 @@ def _disturbed(change: Callable[[Shop], object], releases: Releases) -> Played:
 
 def _marked(state: str, releases: Releases) -> Played:
     """A person marks the gate of a bad version, which then has no other judge."""
-    releases.load.start(50.0)
+    releases.load.start(RATE)
     run = releases.in_first_gate("slow")
     releases.api.set_task_state(run.dag_id, run.run_id, "step_01.gate", state)
     return {"ended": releases.ended(run), "answers": releases.load.stop()}
 
 
 def _run_marked(releases: Releases) -> Played:
-    releases.load.start(50.0)
+    releases.load.start(RATE)
     run = releases.in_first_gate("v2")
     releases.api.set_run_state(run.dag_id, run.run_id, "failed")
     done, outcome = releases.over(run)

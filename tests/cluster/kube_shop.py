@@ -136,11 +136,17 @@ class Shop:
         """Wait until the gateway has followed the route: all requests go to v1."""
         self.until(lambda: self.answers(30) == {"v1": 30}, "all requests on stable", seconds)
 
-    def until(self, true: Callable[[], bool], what: str, seconds: float = 90.0) -> float:
-        """Wait until something is true; return how many seconds it took."""
+    def until(
+        self, true: Callable[[], bool], what: str, seconds: float = 90.0, *, every: float = 0.1
+    ) -> float:
+        """Wait until something is true; return how many seconds it took.
+
+        :param every: seconds between two looks; many scenes that look all the time are what they
+            wait for.
+        """
         began = time.monotonic()
         while not true():
             if time.monotonic() - began > seconds:
                 raise AssertionError(f"{self.name}: not within {seconds:g} s: {what}")
-            time.sleep(0.05)
+            time.sleep(every)
         return time.monotonic() - began

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from kube_lab import KubeLab, Shop
-from releases import Released, Releases
+from releases import RATE, Released, Releases
 from route_watch import CANARY, RouteWatch
 
 from airflow_rollout.demo.airflow import AirflowLab
@@ -81,11 +81,11 @@ def play_outage(name: str, lab: KubeLab, airflow: AirflowLab) -> Outage:
         both = [Releases(shop, airflow) for shop in shops]
         with RouteWatch(shops[0]) as first, RouteWatch(shops[1]) as second:
             for releases in both:
-                releases.load.start(50.0)
+                releases.load.start(RATE)
             # The good one is judged already when the bad one gets its first request.
             good_run = both[1].in_first_gate(_GOOD)
             bad_run = both[0].start(_BAD)
-            shops[0].until(lambda: shops[0].weights().get(CANARY) == 20, "its traffic", 240.0)
+            shops[0].until(lambda: shops[0].weights().get(CANARY) == 20, "traffic", 240.0)
             _BREAKS[name](lab, airflow)
             over_at = time.time()
             shops[0].until(partial(_is_weightless, shops[0]), "no weight", 120.0)

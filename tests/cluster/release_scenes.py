@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from images import image
-from releases import Released, Releases
+from releases import RATE, Released, Releases
 from route_watch import CANARY
 from shop_dags import REFUSING, SWITCH
 
@@ -19,7 +19,7 @@ _CHURN_SECONDS = 5.0
 
 
 def _under_load(releases: Releases, version: str) -> Played:
-    releases.load.start(50.0)
+    releases.load.start(RATE)
     ended = releases.ended(releases.start(version))
     return {"ended": ended, "answers": releases.load.stop()}
 
@@ -72,7 +72,7 @@ def no_number(releases: Releases) -> Played:
 
 def slow_scrape(releases: Releases) -> Played:
     """A good version and a bad one, of which Prometheus hears every 15 s."""
-    releases.load.start(50.0)
+    releases.load.start(RATE)
     ended = [releases.ended(releases.start(version)) for version in ("v2", "errors")]
     return {"ended": ended, "answers": releases.load.stop()}
 
@@ -114,7 +114,7 @@ def unschedulable(releases: Releases) -> Played:
 def stuck(releases: Releases) -> Played:
     """Stable cannot get the new version, since there is no room for another pod."""
     shop = releases.shop
-    releases.load.start(50.0)
+    releases.load.start(RATE)
     run = releases.start("v2")
     shop.until(lambda: shop.weights().get(CANARY) == 100, "the canary has all traffic", 240.0)
     shop.has_room_for(4)
@@ -124,7 +124,7 @@ def stuck(releases: Releases) -> Played:
 
 def queue(releases: Releases) -> Played:
     """Two releases at once: the second one waits for the first."""
-    releases.load.start(50.0)
+    releases.load.start(RATE)
     first, second = releases.start("v2"), releases.start("v3")
     ended = [releases.ended(run) for run in (first, second)]
     return {"ended": ended, "answers": releases.load.stop()}
@@ -139,7 +139,7 @@ def refuse(releases: Releases) -> Played:
 
 def switch(releases: Releases) -> Played:
     """Blue-green: one that its test refuses, one that is bad under traffic, and a good one."""
-    releases.load.start(50.0)
+    releases.load.start(RATE)
     ended: dict[str, Released] = {}
     for version in ("errors", "slow", "v2"):
         ended[version] = releases.ended(releases.start(version))

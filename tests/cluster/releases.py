@@ -20,6 +20,9 @@ from airflow_rollout.demo.airflow import AirflowLab
 from airflow_rollout.record import ReleaseRecord
 from airflow_rollout.release import Outcome
 
+# Requests a second to each shop: two cores bear that from eight of them beside all the rest.
+RATE = 20.0
+
 _PATIENCE_SECONDS = 420.0
 
 # The first requests of an API server that starts beside a whole cluster take long.
@@ -102,11 +105,15 @@ class Releases:
         """Start a release and wait until the canary has its first traffic and is judged."""
         run = self.start(version)
         self.shop.until(
-            lambda: self.shop.weights().get(CANARY) == weight, "the canary has traffic", 240.0
+            lambda: self.shop.weights().get(CANARY) == weight,
+            "the canary has traffic",
+            240.0,
+            every=0.5,
         )
         self.shop.until(
             lambda: self.api.task_states(run.dag_id, run.run_id).get(_GATE) == "deferred",
             "the first gate judges",
+            every=1.0,
         )
         return run
 

@@ -99,7 +99,7 @@ _TEXTS = {
     ),
     "slow-scrape": document(
         "slow-scrape",
-        canary={"steps": [{"weight": 20, "hold": "40s"}], "verify": "5s"},
+        canary={"steps": [{"weight": 20, "hold": "40s"}], "verify": "15s"},
         analysis={"source": _source("slow_prometheus", "15s"), "interval": "15s"},
     ),
 }
