@@ -63,12 +63,22 @@ class Cluster:
         self._timeout_seconds = timeout_seconds or _TIMEOUT_SECONDS
 
     async def get(self, path: str, params: tuple[tuple[str, str], ...] = ()) -> RawObject | None:
-        """Return an object or a list, None when there is none."""
+        """Return an object or a list, None when there is none.
+
+        A Role goes with its namespace, and then even what is gone is forbidden. So where the
+        namespace may be asked for, what was in one that is gone is gone too.
+        """
         response = await self._ask("GET", path, params=params)
         if response.status == 404:
             return None
+        if response.status == 403 and await self._is_namespace_gone(path):
+            return None
         self._refuse(response, f"GET {path}")
         return self._object(response)
+
+    async def _is_namespace_gone(self, path: str) -> bool:
+        place = _namespace_path(path)
+        return bool(place) and (await self._ask("GET", place)).status == 404
 
     async def text(self, path: str, params: tuple[tuple[str, str], ...] = ()) -> str:
         """Return what the server says as text, a container's log for example."""
@@ -147,6 +157,14 @@ class Cluster:
         if not isinstance(data, dict):
             raise PermanentAdapterError("the API's answer is no JSON object", system=self._system)
         return data
+
+
+def _namespace_path(path: str) -> str:
+    """Return the path of the namespace that an object is in, empty where it is in none."""
+    parts = path.split("/")
+    if "namespaces" not in parts[:-2]:
+        return ""
+    return f"/api/v1/namespaces/{parts[parts.index('namespaces') + 1]}"
 
 
 def _message(response: HttpResponse) -> str:

@@ -52,7 +52,6 @@ def _hand(change: Callable[[Shop], object]) -> Callable[[Releases], Played]:
 
 # The long ones first.
 BROKEN_SCENES: dict[str, Callable[[Releases], Played]] = {
-    "stable-scaled": _hand(hand.stable_scaled),
     "autoscaled": _hand(hand.autoscaled),
     "rights-away": _hand(partial(hand.rights_away, seconds=RIGHTS_AWAY_SECONDS)),
     "gate-success": partial(_marked, "success"),

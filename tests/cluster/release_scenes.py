@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import hand
 from images import image
 from releases import RATE, Released, Releases
 from route_watch import CANARY
@@ -25,11 +26,12 @@ def _under_load(releases: Releases, version: str) -> Played:
 
 
 def good(releases: Releases) -> Played:
+    """One of its metrics has no number before the first request."""
     return _under_load(releases, "v2")
 
 
 def bad(releases: Releases) -> Played:
-    """After it nothing of the shop changes any more."""
+    """Its end is told to a receiver that hangs, and after it nothing changes any more."""
     played = _under_load(releases, "errors")
     before = releases.shop.revisions()
     time.sleep(_CHURN_SECONDS)
@@ -38,11 +40,6 @@ def bad(releases: Releases) -> Played:
 
 def slow(releases: Releases) -> Played:
     return _under_load(releases, "slow")
-
-
-def crash_later(releases: Releases) -> Played:
-    """It is ready, and ends when it has been so for a while."""
-    return _under_load(releases, "crashlater")
 
 
 def memory(releases: Releases) -> Played:
@@ -60,21 +57,9 @@ def silent(releases: Releases) -> Played:
     return _under_load(releases, "v2")
 
 
-def hanging(releases: Releases) -> Played:
-    """A bad version, whose end is told to a receiver that hangs."""
-    return _under_load(releases, "errors")
-
-
-def no_number(releases: Releases) -> Played:
-    """A good version with a metric that has no number before the first request."""
-    return _under_load(releases, "v2")
-
-
 def slow_scrape(releases: Releases) -> Played:
-    """A good version and a bad one, of which Prometheus hears every 15 s."""
-    releases.load.start(RATE)
-    ended = [releases.ended(releases.start(version)) for version in ("v2", "errors")]
-    return {"ended": ended, "answers": releases.load.stop()}
+    """A good version, of which Prometheus hears every 15 s."""
+    return _under_load(releases, "v2")
 
 
 def absent(releases: Releases) -> Played:
@@ -133,6 +118,8 @@ def queue(releases: Releases) -> Played:
 def refuse(releases: Releases) -> Played:
     """Two releases at once by two DAGs, of which the second may not wait."""
     first = releases.in_first_gate("v2")
+    # Stable is scaled by hand, too: the first one goes on all the same.
+    hand.stable_scaled(releases.shop)
     second = releases.ended(releases.start("v3", dag_id=f"{REFUSING}-too"))
     return {"second": second, "ended": releases.ended(first)}
 
@@ -153,14 +140,11 @@ SCENES: dict[str, Callable[[Releases], Played]] = {
     "queue": queue,
     "stuck": stuck,
     "good": good,
-    "no-number": no_number,
     REFUSING: refuse,
     "silent": silent,
     "crash-loop": crash_loop,
-    "crash-later": crash_later,
     "memory": memory,
     "bad": bad,
-    "hanging": hanging,
     "slow": slow,
     "never-ready": never_ready,
     "admission": admission,

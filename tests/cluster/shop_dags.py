@@ -93,8 +93,8 @@ _TEXTS = {
     SWITCH: document(SWITCH, canary=_ONE_SWITCH),
     REFUSING: document(REFUSING, on_busy="refuse"),
     "silent": document("silent", analysis={"source": _source("silent", "1s")}),
-    "no-number": document(
-        "no-number",
+    "good": document(
+        "good",
         analysis={"metrics": [*METRICS, _ANSWERED]},
     ),
     "slow-scrape": document(
@@ -103,4 +103,4 @@ _TEXTS = {
         analysis={"source": _source("slow_prometheus", "15s"), "interval": "15s"},
     ),
 }
-_DAGS = {SWITCH: _TESTED_DAG, REFUSING: _TWO_DAGS, "hanging": _TELLING_DAG}
+_DAGS = {SWITCH: _TESTED_DAG, REFUSING: _TWO_DAGS, "bad": _TELLING_DAG}

@@ -74,9 +74,8 @@ def test_a_stable_that_somebody_rolls_stops_the_release_and_keeps_what_they_roll
     assert "restarted" in template["metadata"]["annotations"]
 
 
-@pytest.mark.parametrize("scene", ["stable-scaled", "autoscaled"])
-def test_a_stable_that_is_scaled_stops_nobody(play: Callable[[str], Played], scene: str) -> None:
-    played = play(scene)
+def test_a_stable_that_an_autoscaler_has_stops_nobody(play: Callable[[str], Played]) -> None:
+    played = play("autoscaled")
     is_promoted(played["ended"], played["shop"], "v2")
     assert played["shop"].get("Deployment")["spec"]["replicas"] == 3
     assert [answer for answer in played["answers"] if answer.is_failed] == []
