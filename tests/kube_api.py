@@ -18,11 +18,15 @@ RawObject = dict[str, Any]
 
 
 class KubeApi:
-    """Hold objects by path and answer requests; `sent` is what was asked."""
+    """Hold objects by path and answer requests; `sent` is what was asked.
+
+    All namespaces are there but those of `gone_namespaces`.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, RawObject] = {}
         self.logs: dict[str, str] = {}
+        self.gone_namespaces: set[str] = set()
         self.sent: list[HttpRequest] = []
         self.before: Callable[[HttpRequest], HttpResponse | None] = lambda request: None
         self._version = 0
@@ -80,6 +84,10 @@ class KubeApi:
             return HttpResponse(status=200, body=self.logs[path].encode())
         if path in self.objects:
             return _json(200, self.objects[path])
+        if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
+            name = path.rpartition("/")[2]
+            gone = name in self.gone_namespaces
+            return _status(404, f"{name} not found") if gone else _json(200, {"metadata": {}})
         listed = [one for place, one in self.objects.items() if place.rpartition("/")[0] == path]
         if "labelSelector" not in params:
             # Whether a path is that of a kind is not known here: one without objects is no list.

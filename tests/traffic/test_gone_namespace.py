@@ -26,17 +26,15 @@ def test_what_is_forbidden_in_a_namespace_that_is_gone_is_gone(
     opened(api, router)
     raised(api, router, 10, 0)
     api.before = forbidden
+    api.gone_namespaces.add("prod")
     assert run(router.read(api.send)) is None
     assert run(router.live(api.send)) == 0
 
 
-@pytest.mark.parametrize("is_terminating", [False, True])
 def test_what_is_forbidden_in_a_namespace_that_is_there_is_forbidden(
-    api: KubeApi, router: GatewayApiRouter, is_terminating: bool
+    api: KubeApi, router: GatewayApiRouter
 ) -> None:
     opened(api, router)
-    meta = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if is_terminating else {}
-    api.put(_NAMESPACE, {"metadata": meta})
     api.before = forbidden
     with pytest.raises(PermanentAdapterError, match="everything is forbidden"):
         run(router.read(api.send))
