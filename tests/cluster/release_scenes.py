@@ -19,8 +19,8 @@ Played = dict[str, Any]
 _CHURN_SECONDS = 5.0
 
 
-def _under_load(releases: Releases, version: str) -> Played:
-    releases.load.start(RATE)
+def _under_load(releases: Releases, version: str, *, rate: float = RATE) -> Played:
+    releases.load.start(rate)
     ended = releases.ended(releases.start(version))
     return {"ended": ended, "answers": releases.load.stop()}
 
@@ -49,7 +49,8 @@ def memory(releases: Releases) -> Played:
 
 def crash_loop(releases: Releases) -> Played:
     """It serves forty requests and crashes, again and again; at times no pod of it is ready."""
-    return _under_load(releases, "crashloop")
+    # So many that it crashes while its first gate judges.
+    return _under_load(releases, "crashloop", rate=4 * RATE)
 
 
 def silent(releases: Releases) -> Played:
@@ -117,11 +118,12 @@ def queue(releases: Releases) -> Played:
 
 def refuse(releases: Releases) -> Played:
     """Two releases at once by two DAGs, of which the second may not wait."""
+    releases.load.start(RATE)
     first = releases.in_first_gate("v2")
     # Stable is scaled by hand, too: the first one goes on all the same.
     hand.stable_scaled(releases.shop)
     second = releases.ended(releases.start("v3", dag_id=f"{REFUSING}-too"))
-    return {"second": second, "ended": releases.ended(first)}
+    return {"second": second, "ended": releases.ended(first), "answers": releases.load.stop()}
 
 
 def switch(releases: Releases) -> Played:

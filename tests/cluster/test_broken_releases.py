@@ -30,7 +30,7 @@ def decided_at(played: Played) -> float:
 @pytest.mark.parametrize(
     ("scene", "words"),
     [
-        ("weight", "the weight is 90 %, not 20 %: weight set to 90 % by somebody at 20"),
+        ("weight", "weight set to 90 % by somebody at 20"),
         ("rule", "by somebody at 20"),
         ("record", "the record is gone from HTTPRoute checkout"),
     ],

@@ -12,9 +12,6 @@ from shop_dags import REFUSING, SWITCH
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
-# From what the cluster says first to the end of the wait for a canary.
-_KNOWN_SECONDS = 15.0
-
 
 def test_a_good_version_is_promoted_and_no_request_is_lost(
     play: Callable[[str], Played],
@@ -72,11 +69,11 @@ def test_a_version_that_cannot_start_never_gets_traffic(
     is_rolled_back(ended, words)
     is_untouched(played["shop"])
     assert ended.record.gates == []
-    (given_up,) = [it.at for it in ended.record.timeline if it.text.startswith("never ready: ")]
-    took = given_up - played["shop"].first_warning()
-    print(f"given up {took:.1f} s after the cluster's first warning")
-    # A version that only stays unready is warned of from its first probe on, not given up.
-    assert took < _KNOWN_SECONDS or scene == "never-ready"
+    # The cluster's own reason ends the wait, and no deadline.
+    (given_up,) = [it for it in ended.record.timeline if it.text.startswith("never ready: ")]
+    took = given_up.at - played["shop"].first_warning()
+    print(f"{scene}: given up {took:.1f} s after the cluster's first warning")
+    assert "gave up at" not in given_up.text
 
 
 def test_in_one_switch_a_version_its_test_refuses_never_gets_traffic(
