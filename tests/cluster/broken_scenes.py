@@ -30,22 +30,6 @@ def _disturbed(change: Callable[[Shop], object], releases: Releases) -> Played:
     }  # fmt: skip
 
 
-def _marked(state: str, releases: Releases) -> Played:
-    """A person marks the gate of a bad version, which then has no other judge."""
-    releases.load.start(RATE)
-    run = releases.in_first_gate("slow")
-    releases.api.set_task_state(run.dag_id, run.run_id, "step_01.gate", state)
-    return {"ended": releases.ended(run), "answers": releases.load.stop()}
-
-
-def _run_marked(releases: Releases) -> Played:
-    releases.load.start(RATE)
-    run = releases.in_first_gate("v2")
-    releases.api.set_run_state(run.dag_id, run.run_id, "failed")
-    done, outcome = releases.over(run)
-    return {"run": done, "outcome": outcome, "answers": releases.load.stop()}
-
-
 def _hand(change: Callable[[Shop], object]) -> Callable[[Releases], Played]:
     return partial(_disturbed, change)
 
@@ -54,9 +38,6 @@ def _hand(change: Callable[[Shop], object]) -> Callable[[Releases], Played]:
 BROKEN_SCENES: dict[str, Callable[[Releases], Played]] = {
     "autoscaled": _hand(hand.autoscaled),
     "rights-away": _hand(partial(hand.rights_away, seconds=RIGHTS_AWAY_SECONDS)),
-    "gate-success": partial(_marked, "success"),
-    "gate-failed": partial(_marked, "failed"),
-    "run-failed": _run_marked,
     "weight": _hand(partial(hand.weight_changed, after=90)),
     "rule": _hand(hand.rule_removed),
     "record": _hand(hand.record_removed),

@@ -47,27 +47,16 @@ class Outage:
     weightless_at: float
 
 
-def _gateway(lab: KubeLab, _airflow: AirflowLab) -> None:
-    lab.gateway.kill()
-    lab.gateway.start()
+def _gateway_and_node(lab: KubeLab) -> None:
+    for part in (lab.gateway, lab.node):
+        part.kill()
+        part.start()
 
 
-def _node(lab: KubeLab, _airflow: AirflowLab) -> None:
-    lab.node.kill()
-    lab.node.start()
-
-
-def _airflow_dies(_lab: KubeLab, airflow: AirflowLab) -> None:
-    for name in ("triggerer", "scheduler", "api-server"):
-        airflow.restart(name)
-
-
-_BREAKS: dict[str, Callable[[KubeLab, AirflowLab], None]] = {
-    "api-killed": lambda lab, _: lab.kill_api_server(AWAY_SECONDS),
-    "api-stopped": lambda lab, _: lab.stop_api_server(AWAY_SECONDS),
-    "gateway-killed": _gateway,
-    "node-killed": _node,
-    "airflow-killed": _airflow_dies,
+_BREAKS: dict[str, Callable[[KubeLab], None]] = {
+    "api-killed": lambda lab: lab.kill_api_server(AWAY_SECONDS),
+    "api-stopped": lambda lab: lab.stop_api_server(AWAY_SECONDS),
+    "node-killed": _gateway_and_node,
 }
 
 # The namespaces of all outages, which are also their DAGs' ids.
@@ -82,11 +71,9 @@ def play_outage(name: str, lab: KubeLab, airflow: AirflowLab) -> Outage:
         with RouteWatch(shops[0]) as first, RouteWatch(shops[1]) as second:
             for releases in both:
                 releases.load.start(RATE)
-            # The good one is judged already when the bad one gets its first request.
-            good_run = both[1].in_first_gate(_GOOD)
-            bad_run = both[0].start(_BAD)
+            bad_run, good_run = both[0].start(_BAD), both[1].start(_GOOD)
             shops[0].until(lambda: shops[0].weights().get(CANARY) == 20, "traffic", 240.0)
-            _BREAKS[name](lab, airflow)
+            _BREAKS[name](lab)
             over_at = time.time()
             shops[0].until(partial(_is_weightless, shops[0]), "no weight", 120.0)
             weightless_at = time.time()

@@ -25,11 +25,6 @@ def _under_load(releases: Releases, version: str, *, rate: float = RATE) -> Play
     return {"ended": ended, "answers": releases.load.stop()}
 
 
-def good(releases: Releases) -> Played:
-    """One of its metrics has no number before the first request."""
-    return _under_load(releases, "v2")
-
-
 def bad(releases: Releases) -> Played:
     """Its end is told to a receiver that hangs, and after it nothing changes any more."""
     played = _under_load(releases, "errors")
@@ -109,7 +104,7 @@ def stuck(releases: Releases) -> Played:
 
 
 def queue(releases: Releases) -> Played:
-    """Two releases at once: the second one waits for the first."""
+    """Two good ones at once, the second waits; a metric has no number before the first request."""
     releases.load.start(RATE)
     first, second = releases.start("v2"), releases.start("v3")
     ended = [releases.ended(run) for run in (first, second)]
@@ -141,7 +136,6 @@ SCENES: dict[str, Callable[[Releases], Played]] = {
     SWITCH: switch,
     "queue": queue,
     "stuck": stuck,
-    "good": good,
     REFUSING: refuse,
     "silent": silent,
     "crash-loop": crash_loop,

@@ -93,8 +93,8 @@ _TEXTS = {
     SWITCH: document(SWITCH, canary=_ONE_SWITCH),
     REFUSING: document(REFUSING, on_busy="refuse"),
     "silent": document("silent", analysis={"source": _source("silent", "1s")}),
-    "good": document(
-        "good",
+    "queue": document(
+        "queue",
         analysis={"metrics": [*METRICS, _ANSWERED]},
     ),
     "slow-scrape": document(

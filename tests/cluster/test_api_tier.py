@@ -25,7 +25,7 @@ from airflow_rollout.release import ReleaseState
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
 _CANARY = "checkout-canary"
-_RACES = 10
+_RACES = 5
 
 
 @pytest.fixture(scope="module")

@@ -13,31 +13,10 @@ from kube_lab import Shop
 from rollout import Load
 
 from airflow_rollout.errors import ReleaseRefused
-from airflow_rollout.release import ReleaseState
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
 _HELD_SECONDS = 3.0
-
-
-def test_a_good_version_becomes_stable_and_leaves_nothing(shop: Shop) -> None:
-    release = Driver(shop, "v2")
-    (advice,) = release.preflight()
-    assert advice.startswith("HTTPRoute checkout is applied by somebody: ")
-    release.at(10)
-    assert shop.weights() == {"checkout": 90, "checkout-canary": 10}
-    assert shop.answers(100) == {"v1": 90, "v2": 10}
-    assert shop.stable_image() == image("v1")
-    release.raise_to(100, 10)
-    shop.until(lambda: set(shop.answers(20)) == {"v2"}, "all traffic on the canary")
-    release.promote()
-    assert shop.stable_image() == image("v2")
-    assert shop.answers(50) == {"v2": 50}
-    assert shop.weights() == {"checkout": 1}
-    assert shop.made() == []
-    split = release.split()
-    assert split is not None
-    assert (split.state, split.stable) == (ReleaseState.RELEASED, release.canary)
 
 
 @pytest.mark.parametrize("weights", [(10, 50, 100), (100,)], ids=["canary", "blue-green"])
