@@ -20,8 +20,10 @@ __all__ = [
     "ObjectChanged",
     "RawObject",
     "annotations_of",
+    "canary_label",
     "changed_by",
     "condition",
+    "label_query",
     "object_path",
     "pointer",
 ]
@@ -34,6 +36,10 @@ MANAGER = "airflow-rollout"
 
 # The API server answers in milliseconds; one that does not is asked again by whoever waits.
 _TIMEOUT_SECONDS = 5.0
+
+# What Kubernetes allows for a label's value.
+_LONGEST_LABEL = 63
+_CANARY_ENDING = "-canary"
 
 _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
@@ -177,6 +183,19 @@ def pointer(*parts: str | int) -> str:
 def annotations_of(found: RawObject) -> dict[str, str]:
     """Return an object's annotations, empty where it has none."""
     return found["metadata"].get("annotations") or {}
+
+
+def label_query(labels: Mapping[str, str]) -> str:
+    """Return labels in the form of a query for the objects that have them."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def canary_label(value: str) -> str:
+    """Return the value that a label of stable's pods has on the canary's.
+
+    Whoever makes pods and whoever selects them agree on it here.
+    """
+    return value[: _LONGEST_LABEL - len(_CANARY_ENDING)] + _CANARY_ENDING
 
 
 def condition(found: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_rollout import __version__
 from airflow_rollout.metrics.registry import PROVIDERS, connection_form
-from airflow_rollout.traffic import gateway_api, traefik_file
+from airflow_rollout.traffic import gateway_api, replicas, traefik_file
 from airflow_rollout.wire import ConnectionForm
 
 __all__ = ["CONNECTION_FORMS", "get_provider_info"]
@@ -16,6 +16,7 @@ __all__ = ["CONNECTION_FORMS", "get_provider_info"]
 CONNECTION_FORMS: dict[str, ConnectionForm] = {
     **{name: connection_form(name) for name in PROVIDERS},
     "gateway_api": gateway_api.CONNECTION,
+    "replicas": replicas.CONNECTION,
     "traefik_file": traefik_file.CONNECTION,
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_rollout.analysis.parameters import Mode, Promote
 from airflow_rollout.errors import SpecError
+from airflow_rollout.hooks.adapters import make_adapters
 from airflow_rollout.metrics.registry import PROVIDERS, make_provider
 from airflow_rollout.spec.bindings import UNBOUND, Bindings, Known
 from airflow_rollout.spec.durations import NATIVE_DURATION, parse_duration
@@ -64,10 +65,13 @@ def add_said_options(parser: argparse.ArgumentParser, *, bare_router: bool = Fal
 
 
 def check_adapters(spec: RolloutSpec) -> None:
-    """Raise `SpecError` for an option that an adapter does not know; no adapter is used.
+    """Raise `SpecError` for what adapters do not know or cannot do; no adapter is used.
 
     What nobody has said yet is not checked.
     """
+    if UNBOUND not in (spec.workload.kind, spec.traffic.router, spec.source.provider):
+        make_adapters(spec)
+        return
     checks: tuple[tuple[str, Callable[[], object]], ...] = (
         (spec.workload.kind, partial(_workload, spec)),
         (spec.traffic.router, lambda: make_router(spec.traffic, namespace=spec.namespace)),

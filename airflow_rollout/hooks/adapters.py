@@ -13,12 +13,12 @@ from airflow_rollout.errors import SpecError
 from airflow_rollout.metrics.base import MetricProvider
 from airflow_rollout.metrics.registry import PROVIDERS, Asks, check_metric, make_provider
 from airflow_rollout.spec.model import RolloutSpec
-from airflow_rollout.traffic.base import Router
+from airflow_rollout.traffic.base import OneService, Router
 from airflow_rollout.traffic.registry import ROUTERS, make_router
 from airflow_rollout.workloads.base import Workload
 from airflow_rollout.workloads.registry import WORKLOADS, make_workload
 
-__all__ = ["Adapters", "make_adapters"]
+__all__ = ["Adapters", "make_adapters", "make_workload_behind"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,10 @@ def make_adapters(spec: RolloutSpec) -> Adapters:
         take, or a metric its provider cannot answer; the spec's file is named.
     """
     try:
+        router = make_router(spec.traffic, namespace=spec.namespace)
         adapters = Adapters(
-            router=make_router(spec.traffic, namespace=spec.namespace),
-            workload=make_workload(
-                spec.workload, namespace=spec.namespace, service=spec.traffic.service
-            ),
+            router=router,
+            workload=make_workload_behind(router, spec),
             provider=make_provider(spec.source),
         )
         _check_pair(spec)
@@ -52,6 +51,19 @@ def make_adapters(spec: RolloutSpec) -> Adapters:
         error.file = error.file or spec.file
         raise
     return adapters
+
+
+def make_workload_behind(router: Router, spec: RolloutSpec) -> Workload:
+    """Make a spec's workload so that its router can lead to it.
+
+    :raises SpecError: an unknown kind or option.
+    """
+    return make_workload(
+        spec.workload,
+        namespace=spec.namespace,
+        service=spec.traffic.service,
+        arm_label=router.arm_label if isinstance(router, OneService) else "",
+    )
 
 
 def _check_pair(spec: RolloutSpec) -> None:

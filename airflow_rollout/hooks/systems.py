@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -12,7 +12,7 @@ from airflow_rollout.analysis.latency import latency_limit
 from airflow_rollout.analysis.parameters import Metric, Semantics
 from airflow_rollout.analysis.readings import Probe, ReadFailure, Reading, Value
 from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
-from airflow_rollout.hooks.adapters import make_adapters
+from airflow_rollout.hooks.adapters import make_adapters, make_workload_behind
 from airflow_rollout.hooks.cluster import log_in, open_with
 from airflow_rollout.hooks.connection import Connect
 from airflow_rollout.hooks.credentials import connect_source, fill_in
@@ -25,12 +25,12 @@ from airflow_rollout.release import Arm, TrafficSplit
 from airflow_rollout.seen import Exchange
 from airflow_rollout.spec.model import RolloutSpec, TrafficRef
 from airflow_rollout.spec.query_template import fill_query
-from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, Router, Shaped
+from airflow_rollout.traffic.base import Feature, Lease, LeaseKeeper, OneService, Router, Shaped
 from airflow_rollout.traffic.registry import make_router
 from airflow_rollout.wire import Preflight, Request, Response, Send
-from airflow_rollout.workloads.base import Workload
+from airflow_rollout.workloads.base import Sized, Workload
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
-from airflow_rollout.workloads.registry import WORKLOADS, make_workload
+from airflow_rollout.workloads.registry import WORKLOADS
 
 __all__ = ["Systems", "open_router", "open_systems"]
 
@@ -159,9 +159,10 @@ class Systems:
     def _limit(self, metric: Metric) -> float | None:
         return latency_limit(metric, self.semantics) if metric.quantile is not None else None
 
-    async def preflight(self) -> list[str]:
+    async def preflight(self, weights: Collection[int] = ()) -> list[str]:
         """Look for what would stop a release later; return what a person should know.
 
+        :param weights: those of its steps.
         :raises PermanentAdapterError: what stops it.
         """
         told: list[str] = []
@@ -169,6 +170,8 @@ class Systems:
         for adapter, send in asked:
             if isinstance(adapter, Preflight):
                 told += await adapter.preflight(send)
+        if isinstance(self.workload, Sized):
+            told += await self.workload.shares(weights, self.workload_send)
         return told
 
     async def deploy(self, canary: Arm) -> None:
@@ -184,6 +187,17 @@ class Systems:
         except AdapterError as error:
             return Probe(at=at, ok=False, detail=str(error))
 
+    @property
+    def canary_grows(self) -> bool:
+        """Say whether the canary has to be sized before its weight rises."""
+        return isinstance(self.workload, Sized) and self.workload.grows
+
+    async def size(self, canary: Arm, weight: int, at: float) -> str:
+        """Let the canary grow for a weight; return what it still waits for."""
+        if not isinstance(self.workload, Sized):
+            return ""
+        return await self.workload.size(canary, weight, at, self.workload_send)
+
     async def promote(self, canary: Arm) -> str:
         """Give the idle stable workload the canary's version; return what it still waits for."""
         return await self.workload.promote(canary, self.workload_send)
@@ -194,10 +208,11 @@ class Systems:
         :param released: whether the canary has become stable.
         :raises TransientAdapterError: the data plane may still send to it.
         """
-        if isinstance(self.router, Shaped):
+        if isinstance(self.router, Shaped | OneService):
             if live := await self.live_weight():
                 raise TransientAdapterError(f"{live} % is on it still", system="router")
-            await self.router.detach(self.router_send)
+            if isinstance(self.router, Shaped):
+                await self.router.detach(self.router_send)
             await asyncio.sleep(_DRAIN_SECONDS)
         await self.workload.remove(canary, self.workload_send, released=released)
 
@@ -254,9 +269,7 @@ async def open_router(spec: RolloutSpec, connect: Connect) -> AsyncIterator[Syst
     router = make_router(spec.traffic, namespace=spec.namespace)
     workload: Workload = EndpointsWorkload()
     if spec.workload.kind in WORKLOADS:
-        workload = make_workload(
-            spec.workload, namespace=spec.namespace, service=spec.traffic.service
-        )
+        workload = make_workload_behind(router, spec)
     info = await connect(spec.traffic.conn_id)
     async with (
         log_in(info) as login,

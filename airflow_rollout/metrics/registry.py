@@ -104,7 +104,7 @@ def check_metric(metric: Metric, *, provider: str, router: str) -> None:
         )
     if system.asks is Asks.ROUTER and router not in QUERY_SETS:
         raise SpecError(
-            f"{router} has no built-in queries",
+            f"{router} counts no requests, so there are no built-in queries for it",
             path=path,
             allowed=f"a query, or router {', '.join(QUERY_SETS)}",
         )

@@ -265,7 +265,7 @@ async def _preflight(
     """
     if Feature.WEIGHTS not in systems.router.features:
         raise PermanentAdapterError("cannot split by weight", system=spec.traffic.router)
-    advice = await systems.preflight()
+    advice = await systems.preflight([step.weight for step in make_plan(spec).steps])
     findings = []
     for metric in spec.judge.metrics if is_judged else ():
         (one,) = await look(systems, [metric], seconds=_LOOKBACK_SECONDS, pause_seconds=None)

@@ -1,4 +1,4 @@
-"""Raise the weight: sample both arms, write, hand sample and time to the gate."""
+"""Raise the weight: make room, sample both arms, write, hand sample and time to the gate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.sdk import Context
 from airflow_rollout.analysis.budget import is_compared
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, raise_weight
+from airflow_rollout.hooks.sizing import until_sized
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, run_async
@@ -62,10 +63,12 @@ class PromoteStepOperator(ReleaseOperator):
         epoch = attempt.token.epoch
         with self.telling(context, f"{step.weight} %", epoch):
             before = self._handed_on(context, epoch)
-            start, move = run_async(self._raise(spec, step, attempt, before))
+            start, move, waited = run_async(self._raise(spec, step, attempt, before))
         self.push(context, record.Key.STEP, start)
         if before.state is None and self.previous_task_ids and not attempt.unjudged:
             self.tell(context, "no evidence was handed on: the judge begins anew", epoch=epoch)
+        if waited:
+            self.tell(context, waited, epoch=epoch)
         self.tell(context, f"{step.weight} % of traffic: {move.reason}", epoch=epoch)
 
     def _handed_on(self, context: Context, epoch: str) -> _Before:
@@ -83,7 +86,8 @@ class PromoteStepOperator(ReleaseOperator):
 
     async def _raise(
         self, spec: RolloutSpec, step: PlannedStep, attempt: record.Attempt, before: _Before
-    ) -> tuple[record.StepStart, Move]:
+    ) -> tuple[record.StepStart, Move, str]:
+        """Give the canary room, sample, write; return the gate's start, the move, what it took."""
         clock = Clock(not_before=max(before.at, attempt.opened_at))
         start = record.StepStart(
             attempt=attempt,
@@ -94,9 +98,9 @@ class PromoteStepOperator(ReleaseOperator):
             state=before.state,
         )
         async with open_systems(spec, airflow_connections()) as systems:
-            sampled = before.state
+            waited, sampled = await self._make_room(systems, spec, step, start, clock)
             if not attempt.unjudged:
-                begun = replace(start, written_at=clock.now())
+                begun = replace(start, written_at=clock.now(), state=sampled)
                 sampled = await _sample(systems, spec, step, begun)
             move = await raise_weight(
                 systems,
@@ -109,9 +113,39 @@ class PromoteStepOperator(ReleaseOperator):
         now = clock.now()
         first = move.split is not None and move.split.state is ReleaseState.RELEASED
         started_at = before.release_started_at or now
-        return replace(
+        start = replace(
             start, written_at=now, release_started_at=started_at, state=sampled, first=first
-        ), move
+        )
+        return start, move, waited
+
+    async def _make_room(
+        self,
+        systems: Systems,
+        spec: RolloutSpec,
+        step: PlannedStep,
+        start: record.StepStart,
+        clock: Clock,
+    ) -> tuple[str, dict[str, Any] | None]:
+        """Wait until the canary can carry the step; return how long, and the judge's state.
+
+        A canary that has traffic already is judged meanwhile.
+        """
+        watch = None
+        if systems.canary_grows and step.previous_weight > 0 and not start.unjudged:
+            # Not for a DAG file that is only parsed, nor where nothing is waited for.
+            from airflow_rollout.triggers.room_watch import RoomWatch
+
+            watch = RoomWatch(systems, spec, step=step, start=start, clock=clock)
+        waited = await until_sized(
+            systems,
+            token=start.attempt.token,
+            canary=start.attempt.canary,
+            step=step,
+            seconds=spec.ready_timeout_seconds,
+            say=self.log.info,
+            look=watch.fault if watch else None,
+        )
+        return waited, watch.state if watch else start.state
 
 
 @dataclass(kw_only=True)

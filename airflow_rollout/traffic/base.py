@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from airflow_rollout.release import TrafficSplit
 from airflow_rollout.wire import Send
 
-__all__ = ["Feature", "Lease", "LeaseKeeper", "Router", "Shaped", "WriteConflict"]
+__all__ = ["Feature", "Lease", "LeaseKeeper", "OneService", "Router", "Shaped", "WriteConflict"]
 
 
 class Feature(StrEnum):
@@ -67,6 +67,16 @@ class Shaped(Protocol):
     async def detach(self, send: Send) -> None:
         """Forget the canary, where no release is open and it has no weight; again is fine."""
         ...
+
+
+@runtime_checkable
+class OneService(Protocol):
+    """A router with both arms behind one Service: how many pods each has is the weight.
+
+    :param arm_label: the one label in which the canary's pods differ from stable's.
+    """
+
+    arm_label: str
 
 
 class Router(Protocol):

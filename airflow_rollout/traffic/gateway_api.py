@@ -18,7 +18,6 @@ and fields stay as they are.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow_rollout.cluster import (
@@ -31,8 +30,8 @@ from airflow_rollout.cluster import (
     object_path,
     pointer,
 )
-from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
-from airflow_rollout.release import Arm, ReleaseState, Token, TrafficSplit
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.release import ReleaseState, TrafficSplit
 from airflow_rollout.traffic.base import Feature, Lease, WriteConflict
 from airflow_rollout.traffic.gateway_check import (
     Unfit,
@@ -48,6 +47,7 @@ from airflow_rollout.traffic.gateway_route import (
     parents,
     rules_to,
 )
+from airflow_rollout.traffic.leases import ServiceLease, as_found, is_news, stopped
 from airflow_rollout.traffic.records import decode_record, encode_record
 from airflow_rollout.wire import ConnectionForm, Send
 
@@ -58,17 +58,8 @@ SYSTEM = "gateway_api"
 # The type and its form are those of the provider for Kubernetes.
 CONNECTION = ConnectionForm(conn_type="kubernetes", label="Kubernetes")
 
-_LEASES = "coordination.k8s.io/v1"
-# How long a sign of life is good for, as other readers of Leases see it.
-_LEASE_SECONDS = 45
-_EPOCH = "airflow-rollout/epoch"
-_SPARE = "airflow-rollout/record"
-
 # Controllers write a route's status after each change; more than that is somebody's fight.
 _MAX_CONFLICTS = 10
-
-# Traffic is safe by then: a copy that is not written is worth no wait.
-_SPARE_SECONDS = 2.0
 
 
 class GatewayApiRouter:
@@ -91,7 +82,7 @@ class GatewayApiRouter:
         self._name = route
         self._kind = kind
         self._path = object_path(API, PLURALS[kind], route, namespace=namespace)
-        self._lease = object_path(_LEASES, "leases", f"{service}-rollout", namespace=namespace)
+        self._lease = ServiceLease(system=SYSTEM, service=service, namespace=namespace)
         # Each service has annotations of its own: a route may lead to several.
         self._record_key = f"{service}.airflow-rollout/record"
         self._before_key = f"{service}.airflow-rollout/weight-before"
@@ -125,8 +116,8 @@ class GatewayApiRouter:
             await self._patch(route, self._operations(route, split), send)
         except ObjectChanged:
             raise WriteConflict(await self.read(send)) from None
-        if expected is None or (split.token, split.state) != (expected.token, expected.state):
-            await self._copy(split, send)
+        if is_news(split, expected):
+            await self._lease.copy(encode_record(split), split.state, send)
         return split
 
     async def live(self, send: Send) -> int | None:
@@ -157,26 +148,11 @@ class GatewayApiRouter:
 
     async def read_lease(self, send: Send) -> Lease | None:
         """Return the last sign of life from the Lease beside the route."""
-        found = await self._cluster(send).get(self._lease)
-        spec = (found or {}).get("spec") or {}
-        epoch = annotations_of(found).get(_EPOCH) if found else None
-        try:
-            renewed_at = datetime.fromisoformat(spec["renewTime"]).timestamp()
-        except (KeyError, TypeError, ValueError):
-            return None
-        if epoch is None:
-            return None
-        return Lease(epoch=epoch, holder=str(spec.get("holderIdentity")), renewed_at=renewed_at)
+        return await self._lease.read(send)
 
     async def renew_lease(self, lease: Lease, send: Send) -> None:
-        """Renew the Lease; it stays when the release is over, as the route's annotation does."""
-        renewed = datetime.fromtimestamp(lease.renewed_at, UTC)
-        spec = {
-            "holderIdentity": lease.holder,
-            "leaseDurationSeconds": _LEASE_SECONDS,
-            "renewTime": renewed.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        }
-        await self._put_lease({_EPOCH: lease.epoch}, spec, self._cluster(send))
+        """Renew the Lease beside the route."""
+        await self._lease.renew(lease, send)
 
     async def preflight(self, send: Send) -> list[str]:
         """Check that the route can carry a release; return what a person should know.
@@ -273,7 +249,7 @@ class GatewayApiRouter:
 
     async def _found(self, route: RawObject | None, send: Send) -> TrafficSplit | None:
         if route is None:
-            return _stopped(await self._spare(send), f"{self._kind} {self._name} is gone", weight=0)
+            return stopped(await self._spare(send), f"{self._kind} {self._name} is gone", weight=0)
         rule = find_rule(route, self._service, self._canary)
         weight = rule.share if rule else 0
         text = annotations_of(route).get(self._record_key)
@@ -287,47 +263,15 @@ class GatewayApiRouter:
             raise self._no_rule(route)
         # Also at weight 0: who has sealed it may still have to remove the canary.
         what = f"the record is gone from {self._kind} {self._name}"
-        stopped = _stopped(await self._spare(send), what, weight=weight)
-        return stopped or self._as_found(weight)
-
-    def _as_found(self, weight: int) -> TrafficSplit:
-        """Return the split of a route that no release has touched."""
-        stable = Arm(version="as found", target=f"service/{self._service}")
-        return TrafficSplit(
-            service=self._service, stable=stable, canary=None, weight=weight,
-            state=ReleaseState.RELEASED, token=Token(epoch="", owner="", digest=""),
-        )  # fmt: skip
+        spare = stopped(await self._spare(send), what, weight=weight)
+        return spare or as_found(self._service, weight)
 
     async def _route(self, send: Send) -> RawObject | None:
         return await self._cluster(send).get(self._path)
 
     async def _spare(self, send: Send) -> TrafficSplit | None:
-        found = await self._cluster(send).get(self._lease)
-        text = annotations_of(found).get(_SPARE) if found else None
+        text = await self._lease.spare(send)
         return decode_record(text, system=SYSTEM) if text else None
-
-    async def _copy(self, split: TrafficSplit, send: Send) -> None:
-        """Leave a copy of the record in the Lease; only an opening may fail for want of it."""
-        cluster = Cluster(send, system=SYSTEM, timeout_seconds=_SPARE_SECONDS)
-        try:
-            await self._put_lease({_SPARE: encode_record(split)}, {}, cluster)
-        except AdapterError:
-            if split.state is ReleaseState.OPEN:
-                raise
-
-    async def _put_lease(
-        self, notes: dict[str, str], spec: dict[str, Any], cluster: Cluster
-    ) -> None:
-        change = {"metadata": {"annotations": notes}, "spec": spec}
-        if await cluster.merge(self._lease, change) is not None:
-            return
-        folder, _, name = self._lease.rpartition("/")
-        kind = {"apiVersion": _LEASES, "kind": "Lease"}
-        meta = {"name": name, "annotations": notes}
-        try:
-            await cluster.create(folder, {**kind, "metadata": meta, "spec": spec})
-        except ObjectChanged:
-            await cluster.merge(self._lease, change)
 
     def _cluster(self, send: Send) -> Cluster:
         return Cluster(send, system=SYSTEM)
@@ -341,18 +285,6 @@ class GatewayApiRouter:
 
     def _error(self, why: str) -> PermanentAdapterError:
         return PermanentAdapterError(f"{why} (namespace {self._namespace})", system=SYSTEM)
-
-
-def _stopped(spare: TrafficSplit | None, why: str, *, weight: int) -> TrafficSplit | None:
-    """Return the copy of a record that is gone, as that of a release that was stopped.
-
-    Gates stop and nothing rises, and the abort that they lead to finds whose traffic it is.
-    """
-    if spare is None or spare.state is ReleaseState.RELEASED:
-        return None
-    if spare.state is ReleaseState.SEALED:
-        return replace(spare, weight=weight)
-    return replace(spare, weight=weight, state=ReleaseState.SEALED, reason=why)
 
 
 def _words(one: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ annotation on an object. The line is ASCII without braces inside its strings, si
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ __all__ = [
     "SCHEMA",
     "decode_lease",
     "decode_record",
+    "decode_selector",
     "encode_lease",
     "encode_record",
     "quoted",
@@ -30,9 +32,15 @@ __all__ = [
 SCHEMA = 1
 
 
-def encode_record(split: TrafficSplit) -> str:
-    """Return the split as one line that `decode_record` reads back."""
+def encode_record(split: TrafficSplit, *, selector: Mapping[str, str] | None = None) -> str:
+    """Return the split as one line that `decode_record` reads back.
+
+    :param selector: stable's selector, where moving traffic changes it; `decode_selector` reads
+        it back.
+    """
     data: dict[str, Any] = {"schema": SCHEMA, **msgspec.to_builtins(split)}
+    if selector is not None:
+        data["selector"] = dict(selector)
     return _object(data)
 
 
@@ -53,6 +61,12 @@ def decode_record(text: str, *, system: str) -> TrafficSplit:
         return msgspec.convert(data, TrafficSplit)
     except msgspec.MsgspecError as error:
         raise PermanentAdapterError(f"the record is damaged: {error}", system=system) from None
+
+
+def decode_selector(text: str) -> dict[str, str]:
+    """Read the selector beside a record that could be read; empty where there is none."""
+    found = msgspec.json.decode(text, type=dict[str, Any]).get("selector") or {}
+    return {str(key): str(value) for key, value in found.items()}
 
 
 def encode_lease(lease: Lease) -> bytes:

@@ -11,6 +11,7 @@ from airflow_rollout.spec.options import read_options
 from airflow_rollout.traffic.base import Router
 from airflow_rollout.traffic.gateway_api import GatewayApiRouter
 from airflow_rollout.traffic.gateway_route import PLURALS
+from airflow_rollout.traffic.replicas import DEFAULT_LABEL, ReplicasRouter
 from airflow_rollout.traffic.traefik_file import TraefikFileRouter
 
 __all__ = ["ROUTERS", "RouterKind", "make_router"]
@@ -49,6 +50,20 @@ def _gateway_api(ref: TrafficRef, namespace: str) -> Router:
     )
 
 
+def _replicas(ref: TrafficRef, namespace: str) -> Router:
+    options = read_options(
+        ref.options,
+        allowed={
+            "key": "the label that tells the pods of both versions apart, "
+            f"{DEFAULT_LABEL} if not given"
+        },
+        path="traffic",
+    )
+    return ReplicasRouter(
+        service=ref.service, namespace=namespace, arm_label=options.get("key", DEFAULT_LABEL)
+    )
+
+
 def _traefik_file(ref: TrafficRef, namespace: str) -> Router:
     options = read_options(
         ref.options,
@@ -69,6 +84,7 @@ def _traefik_file(ref: TrafficRef, namespace: str) -> Router:
 
 ROUTERS: dict[str, RouterKind] = {
     "gateway_api": RouterKind(make=_gateway_api, on_cluster=True),
+    "replicas": RouterKind(make=_replicas, on_cluster=True),
     "traefik_file": RouterKind(make=_traefik_file),
 }
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from airflow_rollout.analysis.readings import Probe
 from airflow_rollout.release import Arm
 from airflow_rollout.wire import Send
 
-__all__ = ["Place", "TargetForm", "Workload"]
+__all__ = ["Place", "Sized", "TargetForm", "Workload"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,15 @@ class TargetForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a workload stands: the rollout's namespace, and its service's name at the router."""
+    """Where a workload stands: the rollout's namespace, and its service's name at the router.
+
+    :param arm_label: the one label in which the canary's pods differ from stable's, where both are
+        behind one Service; empty where each arm has its own.
+    """
 
     namespace: str
     service: str
+    arm_label: str = ""
 
 
 class Workload(Protocol):
@@ -59,4 +65,29 @@ class Workload(Protocol):
         :param released: whether the canary has become stable. If not, what `promote` did to the
             stable workload is taken back first.
         """
+        ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A workload whose canary may grow with its weight.
+
+    :param grows: whether it does; if not, it has its full size from the start.
+    """
+
+    grows: bool
+
+    async def size(self, canary: Arm, weight: int, at: float, send: Send) -> str:
+        """Give the canary what it needs to carry a weight; wait for nothing.
+
+        Called before the weight rises, until it returns an empty text. What it returns before that
+        is what the canary still waits for. It never takes anything away again.
+
+        :param at: now, in epoch seconds.
+        :raises PermanentAdapterError: it cannot be had, in the words of `probe`.
+        """
+        ...
+
+    async def shares(self, weights: Collection[int], send: Send) -> list[str]:
+        """Return, in words, which weights will be another share of traffic in truth."""
         ...

@@ -11,12 +11,13 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_rollout.cluster import RawObject, annotations_of
+from airflow_rollout.cluster import RawObject, annotations_of, canary_label, label_query
 from airflow_rollout.release import Arm
 
 __all__ = [
     "OWNER",
     "Unfit",
+    "advice",
     "canary_deployment",
     "canary_service",
     "container_index",
@@ -38,8 +39,6 @@ _IMAGE = "airflow-rollout/image"
 _COPIED = "airflow-rollout/stable-revision"
 _REVISION = "deployment.kubernetes.io/revision"
 
-# What Kubernetes allows for a label's value, less the ending.
-_LONGEST_VALUE = 63
 _ENDING = "-canary"
 
 _PORT_FIELDS = ("name", "protocol", "appProtocol", "port", "targetPort")
@@ -51,34 +50,42 @@ class Unfit(Exception):
 
 
 def canary_deployment(
-    stable: RawObject, service: RawObject, arm: Arm, *, container: str | None
+    stable: RawObject,
+    service: RawObject,
+    arm: Arm,
+    *,
+    container: str | None,
+    replicas: int,
+    arm_label: str = "",
 ) -> RawObject:
     """Return the canary's Deployment: a copy of stable's with another image and other labels.
 
-    It has as many replicas as stable has now, so that it can take all of the traffic.
-
     :param container: the one that gets the image; None: the only one.
+    :param replicas: how many pods it starts with.
+    :param arm_label: the only label that is another one; empty: all that anybody selects by.
     :raises Unfit: no such container, or selectors that would match the canary's pods.
     """
     spec = copy.deepcopy(stable["spec"])
     template = spec["template"]
-    labels = _labels(stable, service)
+    labels = _labels(stable, service, arm_label)
     template["metadata"] = {**(template.get("metadata") or {}), "labels": labels}
     template["metadata"].pop("creationTimestamp", None)
     index = container_index(stable, container)
     template["spec"]["containers"][index]["image"] = arm.target
     spec["selector"] = {"matchLabels": {key: labels[key] for key in _keys(stable, service)}}
-    spec["replicas"] = max(1, spec.get("replicas", 1))
+    spec["replicas"] = replicas
     spec.pop("paused", None)
     metadata = _metadata(stable["metadata"]["name"], stable["metadata"]["name"], arm)
     metadata["annotations"][_COPIED] = revision_of(stable)
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
-def canary_service(stable: RawObject, service: RawObject, arm: Arm) -> RawObject:
+def canary_service(
+    stable: RawObject, service: RawObject, arm: Arm, *, arm_label: str = ""
+) -> RawObject:
     """Return the Service that leads to the canary's pods, with the ports of stable's."""
     found = service["spec"]
-    labels = _labels(stable, service)
+    labels = _labels(stable, service, arm_label)
     spec = {
         "selector": {key: labels[key] for key in _keys(stable, service)},
         "ports": [
@@ -165,8 +172,7 @@ def image_of(deployment: RawObject, name: str | None) -> str:
 
 def match_labels(deployment: RawObject) -> str:
     """Return a Deployment's labels in the form of a query for its pods."""
-    labels = deployment["spec"]["selector"].get("matchLabels") or {}
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    return label_query(deployment["spec"]["selector"].get("matchLabels") or {})
 
 
 def selector_matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
@@ -196,22 +202,51 @@ def _keys(stable: RawObject, service: RawObject) -> list[str]:
     return sorted({**own, **(service["spec"].get("selector") or {})})
 
 
-def _labels(stable: RawObject, service: RawObject) -> dict[str, str]:
-    """Return the labels of the canary's pods, proven to belong to neither selector of stable."""
+def _labels(stable: RawObject, service: RawObject, arm_label: str) -> dict[str, str]:
+    """Return the labels of the canary's pods, proven to belong to neither selector of stable.
+
+    Where both arms are behind one Service it leads to the canary's pods too, when it shall. Then
+    the Deployment's own selector has to tell them apart.
+    """
     labels = dict((stable["spec"]["template"].get("metadata") or {}).get("labels") or {})
+    deployment = f"Deployment {stable['metadata']['name']}"
     for key in _keys(stable, service):
         if key not in labels:
             raise Unfit(f"Service {service['metadata']['name']} selects by {key}, which no pod of "
-                        f"Deployment {stable['metadata']['name']} has")  # fmt: skip
-        labels[key] = labels[key][: _LONGEST_VALUE - len(_ENDING)] + _ENDING
-    selectors = {
-        f"Deployment {stable['metadata']['name']}": stable["spec"]["selector"],
-        f"Service {service['metadata']['name']}": {"matchLabels": service["spec"].get("selector")},
-    }
-    for whose, selector in selectors.items():
-        if selector_matches(selector, labels):
-            raise Unfit(f"the selector of {whose} would match the canary's pods as well")
+                        f"{deployment} has")  # fmt: skip
+        if arm_label in ("", key):
+            labels[key] = canary_label(labels[key])
+    own = stable["spec"]["selector"]
+    if arm_label and arm_label not in (own.get("matchLabels") or {}):
+        raise Unfit(
+            f"the selector of {deployment} has no {arm_label}, so it would take the canary's pods "
+            f"for its own: make it anew with a second label such as {arm_label}: stable"
+        )
+    if selector_matches(own, labels):
+        raise Unfit(f"the selector of {deployment} would match the canary's pods as well")
+    by_service = {"matchLabels": service["spec"].get("selector")}
+    if not arm_label and selector_matches(by_service, labels):
+        raise Unfit(f"the selector of Service {service['metadata']['name']} would match the "
+                    "canary's pods as well")  # fmt: skip
     return labels
+
+
+def advice(stable: RawObject, container: str | None) -> list[str]:
+    """Return what a person should know of a Deployment before its release."""
+    one = stable["spec"]["template"]["spec"]["containers"][container_index(stable, container)]
+    told = []
+    if "preStop" not in (one.get("lifecycle") or {}):
+        told.append(
+            f"container {one['name']} of Deployment {stable['metadata']['name']} has no preStop: "
+            "requests may be lost when its pods end; add lifecycle: "
+            "{preStop: {sleep: {seconds: 3}}}"
+        )
+    if settings := settings_of(stable):
+        told.append(
+            f"both versions read {', '.join(settings)}: what changes there reaches all pods "
+            "and is not taken back"
+        )
+    return told
 
 
 def _metadata(name: str, owner: str, arm: Arm) -> dict[str, Any]:

@@ -4,14 +4,17 @@ The stable Deployment is not touched until the canary has carried all traffic an
 A release makes `<name>-canary` (Deployment) and `<service>-canary` (Service); both carry a label
 with their owner, and nothing without it is ever changed or deleted.
 
-The canary has as many replicas as stable from the start: each weight finds room, and so does the
-way back. That "rolled out" is not "healthy" is why pods are looked at during the whole release: a
-version that crashes after it was ready looks complete to the Deployment's controller.
+The canary has as many replicas as stable from the start: each weight finds room. Or it starts with
+one and grows before its weight does (`sizes`). It never shrinks while it may have traffic, and
+stable never does at all, so that the way back finds room too. That "rolled out" is not "healthy" is
+why pods are looked at during the whole release: a version that crashes after it was ready looks
+complete to the Deployment's controller.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -26,12 +29,13 @@ from airflow_rollout.cluster import (
     object_path,
     pointer,
 )
-from airflow_rollout.errors import AdapterError, PermanentAdapterError, TransientAdapterError
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.release import Arm
 from airflow_rollout.wire import Send
 from airflow_rollout.workloads.base import Place, TargetForm
 from airflow_rollout.workloads.canary_objects import (
     Unfit,
+    advice,
     canary_deployment,
     canary_service,
     container_index,
@@ -39,16 +43,15 @@ from airflow_rollout.workloads.canary_objects import (
     image_of,
     is_made_for,
     is_ours,
-    match_labels,
     revision_of,
-    settings_of,
 )
 from airflow_rollout.workloads.pod_faults import (
-    Fault,
     is_rolled_out,
     ready_text,
     workload_fault,
 )
+from airflow_rollout.workloads.pods import explained, pods_of
+from airflow_rollout.workloads.sizes import Size, first_pods, pods_for, real_shares
 
 __all__ = ["TARGET", "DeploymentWorkload"]
 
@@ -68,21 +71,30 @@ _PROMOTING = "airflow-rollout/promoting"
 # An API server that restarts says nothing about pods; metrics go on judging meanwhile.
 _UNASKED_SECONDS = 20.0
 
-_LOG_LINES = "3"
-
 
 class DeploymentWorkload:
     """Release a Deployment.
 
     :param name: the stable Deployment's name.
     :param container: the container that gets the new image; None: the only one.
+    :param size: how many pods its canary has; behind one Service that is the weight.
     """
 
-    def __init__(self, *, name: str, place: Place, container: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        place: Place,
+        container: str | None = None,
+        size: Size = Size.FULL,
+    ) -> None:
         self._name = name
         self._container = container
         self._namespace = place.namespace
         self._service = place.service
+        self._arm_label = place.arm_label
+        self._size = Size.BY_SHARE if place.arm_label else size
+        self.grows = self._size is not Size.FULL
         self._last: dict[Arm, Probe] = {}
 
     async def preflight(self, send: Send) -> list[str]:
@@ -99,25 +111,72 @@ class DeploymentWorkload:
                 f"Deployment {self._name} has the strategy Recreate: its promotion would leave "
                 "nobody to fall back on; use RollingUpdate"
             )
-        return self._advice(stable)
+        return advice(stable, self._container)
 
     async def deploy(self, canary: Arm, send: Send) -> None:
         """Make the canary's Deployment and Service; those of an earlier canary are replaced."""
         cluster = Cluster(send, system=SYSTEM)
         stable, service = await self._stable(cluster), await self._stable_service(cluster)
         for path, body, found in await self._made_objects(stable, service, canary, cluster):
-            if (
-                found is not None
-                and is_made_for(found, canary)
-                and copied_revision(found) == copied_revision(body)
-            ):
-                continue
             try:
+                if (
+                    found is not None
+                    and is_made_for(found, canary)
+                    and copied_revision(found) == copied_revision(body)
+                ):
+                    await self._start_small(path, found, body, cluster)
+                    continue
                 if found is not None:
                     await cluster.delete(path, found)
                 await cluster.create(path.rpartition("/")[0], body)
             except ObjectChanged as error:
                 raise TransientAdapterError(f"{path}: {error}", system=SYSTEM) from None
+
+    async def _start_small(
+        self, path: str, found: RawObject, body: RawObject, cluster: Cluster
+    ) -> None:
+        """Take the pods of an earlier attempt's last weight from a canary that may stay."""
+        wanted = body["spec"].get("replicas", 0)
+        if self.grows and found["spec"].get("replicas", 0) > wanted:
+            await self._scale(path, found, wanted, cluster)
+
+    async def size(self, canary: Arm, weight: int, at: float, send: Send) -> str:
+        """Let the canary grow to what a weight needs, and say what it still waits for.
+
+        :raises PermanentAdapterError: it is gone, scaled to 0 by hand, or cannot have more pods.
+        """
+        if not self.grows:
+            return ""
+        cluster = Cluster(send, system=SYSTEM)
+        found = await cluster.get(self._canary_path())
+        if found is None or not is_ours(found, self._name) or not is_made_for(found, canary):
+            raise self._error(f"{self._name}-canary is gone")
+        has = found["spec"].get("replicas", 1)
+        if has == 0:
+            raise self._error(f"{self._name}-canary is scaled to 0")
+        wanted = pods_for(self._size, weight, _pods_wanted(await self._stable(cluster)))
+        if has < wanted:
+            try:
+                await self._scale(self._canary_path(), found, wanted, cluster)
+            except ObjectChanged as error:
+                raise TransientAdapterError(str(error), system=SYSTEM) from None
+            return f"{self._name}-canary grows from {has} to {wanted} pods"
+        pods = await pods_of(found, canary.target, cluster, namespace=self._namespace)
+        fault = workload_fault(found, pods, at)
+        if fault is not None and fault.is_final:
+            raise self._error(await explained(fault, cluster, namespace=self._namespace))
+        return "" if is_rolled_out(found) else f"{self._name}-canary has {ready_text(found)}"
+
+    async def shares(self, weights: Collection[int], send: Send) -> list[str]:
+        """Return which weights no number of whole pods makes, and what they will be."""
+        if self._size is not Size.BY_SHARE:
+            return []
+        stable = await self._stable(Cluster(send, system=SYSTEM))
+        return real_shares(weights, _pods_wanted(stable))
+
+    async def _scale(self, path: str, found: RawObject, replicas: int, cluster: Cluster) -> None:
+        change = {"op": "replace", "path": "/spec/replicas", "value": replicas}
+        await cluster.patch(path, found["metadata"]["resourceVersion"], [change])
 
     async def probe(self, arm: Arm, at: float, send: Send) -> Probe:
         """Look at an arm's Deployment and pods; final faults carry the reason a person needs.
@@ -146,9 +205,10 @@ class DeploymentWorkload:
             note = {"version": canary.version, "image": canary.target, "before": image}
             await self._change_stable(stable, canary.target, json.dumps(note), cluster)
             return f"{self._name} gets {canary.target}"
-        fault = workload_fault(stable, await self._pods(stable, canary.target, cluster), at=0.0)
+        pods = await pods_of(stable, canary.target, cluster, namespace=self._namespace)
+        fault = workload_fault(stable, pods, at=0.0)
         if fault is not None and fault.is_final:
-            why = await self._explained(fault, cluster)
+            why = await explained(fault, cluster, namespace=self._namespace)
             raise self._error(f"{self._name} cannot run {canary.target}: {why}")
         if is_rolled_out(stable):
             return ""
@@ -225,9 +285,10 @@ class DeploymentWorkload:
     async def _probe_canary(self, found: RawObject, arm: Arm, at: float, cluster: Cluster) -> Probe:
         if found["spec"].get("replicas") == 0:
             return Probe(at=at, ok=False, detail=f"{self._name}-canary is scaled to 0", fatal=True)
-        fault = workload_fault(found, await self._pods(found, arm.target, cluster), at)
+        pods = await pods_of(found, arm.target, cluster, namespace=self._namespace)
+        fault = workload_fault(found, pods, at)
         if fault is not None and fault.is_final:
-            detail = await self._explained(fault, cluster)
+            detail = await explained(fault, cluster, namespace=self._namespace)
             return Probe(at=at, ok=False, detail=detail, fatal=True)
         text = f"{ready_text(found)}{f' ({fault.text})' if fault else ''}"
         # Once all of them were ready, a pod that is moved to another node is no bad version.
@@ -238,38 +299,21 @@ class DeploymentWorkload:
             return Probe(at=at, ok=serves, detail=text + why)
         return Probe(at=at, ok=is_rolled_out(found), detail=text)
 
-    async def _pods(self, found: RawObject, image: str, cluster: Cluster) -> list[RawObject]:
-        """Return a Deployment's living pods of this image."""
-        path = self._path("pods")
-        listed = await cluster.get(path, (("labelSelector", match_labels(found)),))
-        return [
-            pod
-            for pod in (listed or {}).get("items") or []
-            if "deletionTimestamp" not in pod["metadata"]
-            and any(one["image"] == image for one in pod["spec"]["containers"])
-        ]
-
-    async def _explained(self, fault: Fault, cluster: Cluster) -> str:
-        """Return a fault with the last lines of the container that crashed, if they can be read."""
-        if fault.crashed is None:
-            return fault.text
-        pod, container = fault.crashed
-        asked = (("container", container), ("previous", "true"), ("tailLines", _LOG_LINES))
-        try:
-            text = await cluster.text(f"{self._path('pods', pod)}/log", asked)
-        except AdapterError:
-            return fault.text
-        lines = " / ".join(line.strip() for line in text.splitlines() if line.strip())
-        return f"{fault.text}: {lines}" if lines else fault.text
-
     async def _made_objects(
         self, stable: RawObject, service: RawObject, canary: Arm, cluster: Cluster
     ) -> list[tuple[str, RawObject, RawObject | None]]:
         """Return path, wanted and found object of Deployment and Service of a canary."""
         try:
             bodies = (
-                canary_deployment(stable, service, canary, container=self._container),
-                canary_service(stable, service, canary),
+                canary_deployment(
+                    stable,
+                    service,
+                    canary,
+                    container=self._container,
+                    replicas=first_pods(self._size, _pods_wanted(stable)),
+                    arm_label=self._arm_label,
+                ),
+                canary_service(stable, service, canary, arm_label=self._arm_label),
             )
         except Unfit as error:
             raise self._error(str(error)) from None
@@ -298,22 +342,6 @@ class DeploymentWorkload:
             raise self._error(f"there is no Service {self._service}")
         return found
 
-    def _advice(self, stable: RawObject) -> list[str]:
-        containers = stable["spec"]["template"]["spec"]["containers"]
-        one = containers[container_index(stable, self._container)]
-        told = []
-        if "preStop" not in (one.get("lifecycle") or {}):
-            told.append(
-                f"container {one['name']} of Deployment {self._name} has no preStop: requests may "
-                "be lost when its pods end; add lifecycle: {preStop: {sleep: {seconds: 3}}}"
-            )
-        if settings := settings_of(stable):
-            told.append(
-                f"both versions read {', '.join(settings)}: what changes there reaches all pods "
-                "and is not taken back"
-            )
-        return told
-
     def _image(self, stable: RawObject) -> str:
         try:
             return image_of(stable, self._container)
@@ -332,6 +360,10 @@ class DeploymentWorkload:
 
     def _error(self, why: str) -> PermanentAdapterError:
         return PermanentAdapterError(f"{why} (namespace {self._namespace})", system=SYSTEM)
+
+
+def _pods_wanted(stable: RawObject) -> int:
+    return int(stable["spec"].get("replicas", 1))
 
 
 def _promoting(stable: RawObject | None) -> dict[str, str]:

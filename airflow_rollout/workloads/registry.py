@@ -13,6 +13,7 @@ from airflow_rollout.workloads.deployment import TARGET as DEPLOYMENT_TARGET
 from airflow_rollout.workloads.deployment import DeploymentWorkload
 from airflow_rollout.workloads.endpoints import TARGET as ENDPOINTS_TARGET
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
+from airflow_rollout.workloads.sizes import Size
 
 __all__ = ["TARGETS", "WORKLOADS", "WorkloadKind", "make_workload"]
 
@@ -28,13 +29,33 @@ class WorkloadKind:
     on_cluster: bool = False
 
 
+# What a spec may say; that of a router without weights of its own is not chosen.
+_SIZES = (Size.FULL.value, Size.BY_WEIGHT.value)
+
+
 def _deployment(ref: WorkloadRef, place: Place) -> Workload:
     options = read_options(
         ref.options,
-        allowed={"container": "the container that gets the new image, the only one if not given"},
+        allowed={
+            "container": "the container that gets the new image, the only one if not given",
+            "size": f"of the canary: {' or '.join(_SIZES)}, {_SIZES[0]} if not given",
+        },
         path="workload",
     )
-    return DeploymentWorkload(name=ref.name, place=place, container=options.get("container"))
+    size = options.get("size")
+    if size is not None and place.arm_label:
+        raise SpecError(
+            "pods are what weights are made of here", path="workload.size", found=size,
+            allowed="no size with this router",
+        )  # fmt: skip
+    if size not in (None, *_SIZES):
+        raise SpecError("not a size", path="workload.size", found=size, allowed=", ".join(_SIZES))
+    return DeploymentWorkload(
+        name=ref.name,
+        place=place,
+        container=options.get("container"),
+        size=Size(size or Size.FULL),
+    )
 
 
 def _endpoints(ref: WorkloadRef, place: Place) -> Workload:  # noqa: ARG001 - it stands nowhere
@@ -68,10 +89,14 @@ TARGETS: dict[str, TargetForm] = {
 }
 
 
-def make_workload(ref: WorkloadRef, *, namespace: str, service: str) -> Workload:
+def make_workload(
+    ref: WorkloadRef, *, namespace: str, service: str, arm_label: str = ""
+) -> Workload:
     """Return the workload a spec names.
 
     :param service: the service's name at the router.
+    :param arm_label: what tells the pods of both arms apart behind one Service; empty: each arm has
+        a Service of its own.
     :raises SpecError: an unknown kind or option.
     """
     kind = WORKLOADS.get(ref.kind)
@@ -79,4 +104,4 @@ def make_workload(ref: WorkloadRef, *, namespace: str, service: str) -> Workload
         raise SpecError(
             "unknown workload", path="workload.kind", found=ref.kind, allowed=", ".join(WORKLOADS)
         )
-    return kind.make(ref, Place(namespace=namespace, service=service))
+    return kind.make(ref, Place(namespace=namespace, service=service, arm_label=arm_label))

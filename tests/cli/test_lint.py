@@ -151,6 +151,27 @@ def test_unknown_adapters_and_options_are_refused_with_those_there_are(
     assert words in out.partition("allowed:")[2]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("kind: endpoints", "kind: deployment", "workload.kind: does not go with router"),
+        ("router: traefik_file", "router: replicas", "workload.kind: does not go with router"),
+        ("provider: scrape", "provider: graphite", "graphite knows no built-in metrics"),
+        (
+            "{kind: endpoints}\n  traffic: {router: traefik_file",
+            "{kind: deployment}\n  traffic: {router: replicas",
+            "replicas counts no requests, so there are no built-in queries for it",
+        ),
+    ],
+)
+def test_adapters_that_do_not_fit_are_found_before_a_dag_names_them(
+    write, capsys: pytest.CaptureFixture[str], before: str, after: str, words: str
+) -> None:
+    assert before in ROLLOUT
+    assert main(["lint", write("wrong.yaml", ROLLOUT.replace(before, after))]) == 1
+    assert words in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", [".", "nowhere.yaml", "/dev/null", "a\udcffb.yaml"])
 def test_what_cannot_be_read_is_an_answer_and_no_traceback(
     write, capsys: pytest.CaptureFixture[str], name: str

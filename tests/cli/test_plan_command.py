@@ -46,7 +46,7 @@ def test_times_and_limits_are_said_in_words(capsys: pytest.CaptureFixture[str]) 
 def test_it_fits_eighty_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "long.yaml"
     name = "a-metric-with-a-very-long-name-indeed-that-goes-on-and-on-and-on-until-it-ends"
-    metric = f"    - {{name: {name}, query: up, max: 1}}\n"
+    metric = f"    - {{name: {name}, quantile: 0.5, max: 1s}}\n"
     file.write_text(Path(CHECKOUT).read_text() + metric)
     lines = _plan(capsys, str(file)).splitlines()
     assert [line for line in lines[1:] if len(line) > 80] == []

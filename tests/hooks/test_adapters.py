@@ -8,6 +8,8 @@ from airflow_rollout.errors import SpecError
 from airflow_rollout.hooks.adapters import Adapters, make_adapters
 from airflow_rollout.spec.loader import parse_spec
 from airflow_rollout.traffic.registry import ROUTERS
+from airflow_rollout.workloads.base import Place
+from airflow_rollout.workloads.deployment import DeploymentWorkload
 from airflow_rollout.workloads.registry import WORKLOADS
 
 _DOCUMENT = """
@@ -23,7 +25,11 @@ spec:
     metrics: [{{name: errors, query: up, max: 1}}]
 """
 
-_FIT = {("gateway_api", "deployment"), ("traefik_file", "endpoints")}
+_FIT = {
+    ("gateway_api", "deployment"),
+    ("replicas", "deployment"),
+    ("traefik_file", "endpoints"),
+}
 
 
 def made(router: str, workload: str) -> Adapters:
@@ -53,3 +59,19 @@ def test_errors_of_grpc_are_not_counted_by_the_gateway() -> None:
         make_adapters(parse_spec(grpc, file="app.yaml"))
     own = grpc.replace("{name: http_500_rate, max: 1%}", "{name: errors, query: up, max: 1}")
     assert make_adapters(parse_spec(own, file="app.yaml"))
+
+
+def test_behind_one_service_pods_are_the_weight_and_nothing_counts_requests() -> None:
+    text = _DOCUMENT.format(router="replicas, key: slot", workload="deployment")
+    workload = make_adapters(parse_spec(text, file="app.yaml")).workload
+    same = DeploymentWorkload(
+        name="app", place=Place(namespace="default", service="app", arm_label="slot")
+    )
+    assert vars(workload) == vars(same)
+    assert same.grows
+    sized = text.replace("kind: deployment", "kind: deployment, size: full")
+    with pytest.raises(SpecError, match=r"app.yaml: workload.size: pods are what weights are made"):
+        make_adapters(parse_spec(sized, file="app.yaml"))
+    built_in = text.replace("{name: errors, query: up, max: 1}", "{name: http_500_rate, max: 1%}")
+    with pytest.raises(SpecError, match=r"replicas counts no requests.*allowed: a query"):
+        make_adapters(parse_spec(built_in, file="app.yaml"))

@@ -61,3 +61,23 @@ def test_a_canary_that_may_have_traffic_stays(
     assert isinstance(world.router, Route)
     assert world.router.attached
     assert world.workload.removed == []
+
+
+class Behind(MemoryRouter):
+    """A router with both arms behind one Service."""
+
+    arm_label = "track"
+
+
+def test_pods_behind_one_service_are_not_removed_while_they_are_led_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_DRAIN_SECONDS", 0.0)
+    world = World(router=Behind(open_split(TOKEN, weight=0)))
+    world.router.live_fault = TransientAdapterError("still among the endpoints", system="router")
+    with pytest.raises(TransientAdapterError):
+        remove(world)
+    assert world.workload.removed == []
+    world.router.live_fault = None
+    remove(world)
+    assert world.workload.removed == [CANARY]

@@ -27,7 +27,7 @@ def test_an_unknown_option_names_the_allowed_ones(name: str) -> None:
     with pytest.raises(SpecError) as caught:
         make_router(ref(name, ("rules", "x")), namespace="prod")
     assert "traffic.rules" in str(caught.value)
-    option = {"gateway_api": "route", "traefik_file": "rule"}[name]
+    option = {"gateway_api": "route", "replicas": "key", "traefik_file": "rule"}[name]
     assert f"{option} (" in str(caught.value)
 
 
