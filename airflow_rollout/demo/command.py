@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError:
         print(f"airflow-rollout demo: {_NEEDS_EXTRA}", file=sys.stderr)
         return _USAGE
+    from airflow_rollout.demo.example import find_dags
+    from airflow_rollout.demo.laptop_show import LaptopShow
     from airflow_rollout.demo.screen import open_screen
     from airflow_rollout.demo.show import ShowOptions, run_show
 
@@ -60,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
         report=args.report,
         keep_logs=args.keep_logs,
     )
-    return run_show(options, open_screen())
+    dags = find_dags()
+    return run_show(lambda: LaptopShow(options, open_screen(), dags))
 
 
 def _rate(text: str) -> float:
