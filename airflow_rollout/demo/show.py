@@ -50,15 +50,11 @@ class ShowOptions:
 
 
 class ShowLab(ReleaseLab, Protocol):
-    """A lab that somebody ends."""
+    """A lab whose logs can be kept."""
 
     @property
     def home(self) -> Path:
         """Return where its processes write."""
-        ...
-
-    def close(self) -> None:
-        """End everything that was started."""
         ...
 
 
