@@ -39,7 +39,6 @@ class ServiceProxy(Part):
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._ended = threading.Event()
         self._address = ""
-        self.connections = 0
 
     def come_up(self) -> None:
         self._thread.start()
@@ -88,7 +87,6 @@ class ServiceProxy(Part):
         ]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         with contextlib.suppress(OSError, TimeoutError, IndexError), contextlib.closing(writer):
             host, port = random.choice(self._pods)
             async with asyncio.timeout(_CONNECT_SECONDS):

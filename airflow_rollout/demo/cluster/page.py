@@ -76,6 +76,8 @@ def _numbers(arm: ArmNow) -> dict[str, Any]:
 def _handler(page: ArmsPage) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body go out one after the other, and the second would wait for an answer.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             found = page.arm(self.path.removeprefix("/arms/"))
