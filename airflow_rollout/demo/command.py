@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
     """Add `demo` to the command line."""
     parser = subparsers.add_parser(
         "demo",
-        help="release four versions of a real service on this machine",
+        help="release four versions of a real service, here or on a cluster of yours",
         description="Start a real Airflow, a Traefik and a small service under load on this "
         "machine, release three bad versions and a good one, and show what happens. Everything "
         "listens on loopback only and is gone at the end. With --kubernetes the service and its "

@@ -14,6 +14,8 @@ import signal
 import sys
 import time
 
+__all__ = ["main"]
+
 HOST = os.environ.get("TARGET_HOST", "127.0.0.1")
 PORT = int(os.environ.get("TARGET_PORT", "80"))
 RATE = float(os.environ.get("RATE", "100"))

@@ -17,6 +17,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+__all__ = ["main"]
+
 # As official images say it; others leave it to the interpreter.
 PYTHON = os.environ.get("PYTHON_VERSION") or sys.version.split()[0]
 PORT = int(os.environ.get("PORT", "8080"))
