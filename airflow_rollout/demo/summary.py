@@ -29,7 +29,7 @@ def address_panel(
     for name, value in (("Airflow UI", url), ("user", user), ("password", password)):
         table.add_row(name, Text(value, style="bold"))
     table.add_row("", "log in first: every release's page is part of it")
-    table.add_row(*where)
+    table.add_row(where[0], Text(where[1]))
     return Panel(table, title=title, title_align="left", expand=False)
 
 

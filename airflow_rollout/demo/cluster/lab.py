@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_rollout.cli.release import release_conf
-from airflow_rollout.cluster import RawObject, annotations_of
+from airflow_rollout.cluster import RawObject, annotations_of, condition
 from airflow_rollout.demo.airflow import COMPONENTS, AirflowLab
 from airflow_rollout.demo.airflow_settings import Settings
 from airflow_rollout.demo.answers import AnswerTail
@@ -62,7 +63,7 @@ class ClusterLab:
         self._relay = AnswerRelay(
             self._place.follow_log, self.answers_path(ROLLOUT), self._page.take
         )
-        self._weight: tuple[float, int | None] = (0.0, None)
+        self._weight: tuple[float, int | None] = (-math.inf, None)
         metrics = json.dumps({"conn_type": "http", "host": self._page.url})
         self._airflow = AirflowLab(
             write_dags(self.home / "dags", name),
@@ -93,7 +94,8 @@ class ClusterLab:
             found = self._place.get_deployment(ROLLOUT)
             if is_rolled_out(found):
                 return
-            fault = workload_fault(found, self._place.pods(f"app={ROLLOUT}"), time.time())
+            # As if it were long ago: a cluster that makes room by itself may take its minute.
+            fault = workload_fault(found, self._place.pods(f"app={ROLLOUT}"), at=0.0)
             if fault is not None and fault.is_final:
                 raise LabError(f"the stable version cannot run: {fault.text}")
             if time.monotonic() > deadline:
@@ -171,8 +173,8 @@ class ClusterLab:
             if any(_runs(pod) for pod in pods):
                 return
             if time.monotonic() > deadline:
-                states = [pod.get("status", {}).get("containerStatuses") for pod in pods]
-                raise LabError(f"pod {LOAD_POD} does not run after {_PODS_SECONDS:g} s: {states}")
+                why = "; ".join(_waits_for(pod) for pod in pods) or "it is gone"
+                raise LabError(f"pod {LOAD_POD} does not run after {_PODS_SECONDS:g} s: {why}")
             time.sleep(_POLL_SECONDS)
 
     def _wait_answers(self, address: str) -> None:
@@ -197,6 +199,16 @@ class ClusterLab:
             return decode_record(text, system="demo").weight if text else 0
         except RolloutError as error:
             raise OSError(str(error)) from None
+
+
+def _waits_for(pod: RawObject) -> str:
+    status = pod.get("status") or {}
+    scheduled = condition(pod, "PodScheduled").get("message")
+    waiting = [
+        (one.get("state") or {}).get("waiting") for one in status.get("containerStatuses") or []
+    ]
+    reasons = [str(one.get("message") or one.get("reason")) for one in waiting if one]
+    return ", ".join(filter(None, [status.get("phase"), scheduled, *reasons]))
 
 
 def _runs(pod: RawObject) -> bool:

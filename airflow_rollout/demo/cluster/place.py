@@ -127,7 +127,7 @@ class Place:
 
         with _speaking(f"namespace {self.name}"):
             found = self._get_namespace()
-            if found is None or not self._is_ours(found):
+            if found is None or not self._is_ours(found) or _is_ending(found):
                 return
             same = client.V1Preconditions(uid=found["metadata"]["uid"])
             self._ask(
@@ -223,7 +223,7 @@ def _taken(found: RawObject) -> str:
             f"there is a namespace {name} already that the demo did not make, and it is left "
             "alone: give another name with --namespace"
         )
-    if "deletionTimestamp" in found["metadata"]:
+    if _is_ending(found):
         return f"namespace {name} of an earlier demo is just being removed: try again in a moment"
     return (
         f"namespace {name} is that of another demo, which still runs or was killed: "
@@ -233,6 +233,10 @@ def _taken(found: RawObject) -> str:
 
 def _by_hand(name: str) -> str:
     return f"remove it with `kubectl delete namespace {name}`"
+
+
+def _is_ending(found: RawObject) -> bool:
+    return "deletionTimestamp" in found["metadata"]
 
 
 def _label(found: RawObject, name: str) -> str | None:

@@ -88,7 +88,7 @@ class AnswerRelay:
             try:
                 self.read(self._open_log(seconds))
                 self._problem = "its log has ended"
-            except LabError as error:
+            except (LabError, OSError) as error:
                 self._problem = str(error)
             self._stopped.wait(_RETRY_SECONDS)
             seconds = _OVERLAP_SECONDS + round(self._clock() - self._heard_at)

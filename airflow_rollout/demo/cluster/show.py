@@ -63,10 +63,11 @@ class ClusterShow(Show):
 
     def start(self) -> None:
         """Start the service in the cluster and Airflow here, then the load."""
-        self.screen.show(
+        said = (
             f"Works on context {self._login.context} ({self._login.server}), in namespace "
             f"{self._namespace} alone, which it makes now and removes at the end."
         )
+        self.screen.show(Text(said))
         with self.screen.waiting(f"Namespace {self._namespace}"):
             self._lab.make()
         # Images are fetched meanwhile.

@@ -96,6 +96,16 @@ def test_a_namespace_that_somebody_made_anew_is_left_alone(
     assert api.namespace(NAME) is not None
 
 
+def test_a_namespace_that_is_going_is_not_deleted_again(api: KubeApi, login: ClusterLogin) -> None:
+    made = Place(login, NAME)
+    made.make()
+    found = api.namespace(NAME)
+    assert found is not None
+    found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert not made.remove()
+    assert not [one for one in api.asked if one.startswith("DELETE")]
+
+
 def test_missing_rights_are_named_before_anything_is_made(
     api: KubeApi, login: ClusterLogin
 ) -> None:
