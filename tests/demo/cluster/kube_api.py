@@ -34,7 +34,7 @@ class KubeApi(Part):
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def come_up(self) -> None:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
