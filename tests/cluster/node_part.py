@@ -23,6 +23,9 @@ NAME = "node"
 BRIDGE = CGROUP = "rollouttest"
 ADDRESS = "10.78.0.1"
 _SUBNET = "10.78.0.0/24"
+# Left to itself a bridge takes the lowest of its ports' addresses, which changes with each new pod;
+# what pods send to the machine is lost then, until they have learnt the new one.
+_BRIDGE_MAC = "02:00:0a:4e:00:01"
 # The Services' addresses, as the API server has been told. Nobody answers there but who stands in
 # for a Service (`service_proxy`).
 _SERVICES = "10.96.0.0/24"
@@ -59,8 +62,11 @@ class Node(Part):
         self._sweep()
         for name in ("cni", "containerd", "kubelet", "logs", "sys"):
             (self._home / name).mkdir(parents=True)
-        for words in (f"link add {BRIDGE} type bridge", f"addr add {ADDRESS}/24 dev {BRIDGE}",
-                      f"link set {BRIDGE} up"):  # fmt: skip
+        for words in (
+            f"link add {BRIDGE} address {_BRIDGE_MAC} type bridge",
+            f"addr add {ADDRESS}/24 dev {BRIDGE}",
+            f"link set {BRIDGE} up",
+        ):
             subprocess.run(["ip", *words.split()], check=True)
         for place in _cgroups():
             place.mkdir(exist_ok=True)

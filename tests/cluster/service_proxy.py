@@ -65,6 +65,13 @@ class ServiceProxy(Part):
                 with contextlib.suppress(OSError):
                     self._pods = await asyncio.to_thread(self._ready)
                 await asyncio.sleep(_LOOK_SECONDS)
+        await self._drop_connections()
+
+    async def _drop_connections(self) -> None:
+        mine = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in mine:
+            task.cancel()
+        await asyncio.gather(*mine, return_exceptions=True)
 
     def _until_made(self) -> dict[str, Any] | None:
         while not self._ended.wait(_LOOK_SECONDS):

@@ -69,7 +69,7 @@ def _numbers(arm: ArmNow) -> dict[str, Any]:
         "version": arm.version,
         "requests_per_second": arm.per_second,
         "error_share": arm.error_share,
-        "p99_seconds": None if arm.p99_ms is None else arm.p99_ms / 1000.0,
+        "p90_seconds": None if arm.p90_ms is None else arm.p90_ms / 1000.0,
     }
 
 

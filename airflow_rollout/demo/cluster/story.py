@@ -29,10 +29,14 @@ LOAD_CONN_ID = "load"
 # Public, small, and of every architecture that a laptop's cluster has.
 DEFAULT_IMAGES = "python:{version}-alpine"
 
+# A moment in which a connection had to be tried again is within the last five seconds at three
+# checks. It must not end a good release, so it takes one more.
 _INTERVAL_SECONDS = 2
-_FAILURE_LIMIT = 3
+_FAILURE_LIMIT = 4
+# At 20 % of the requests the canary has about a hundred in five seconds: these limits let a few of
+# them be lost or late. Bad versions are far beyond both.
 _SLOW_SECONDS = 0.5
-_ERROR_SHARE = 0.02
+_ERROR_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ STABLE = ImageVersion(
 
 _RELEASED = (
     ImageVersion(
-        shown=_version("v2", "10 % of requests answer 500", Outcome.ROLLED_BACK, error_rate=0.1),
+        shown=_version("v2", "20 % of requests answer 500", Outcome.ROLLED_BACK, error_rate=0.2),
         python="3.12",
     ),
     ImageVersion(
@@ -111,9 +115,9 @@ spec:
     - name: error_share
       max: {_ERROR_SHARE}
       query: "/arms/{{{{ arm }}}} $.error_share"
-    - name: p99_seconds
+    - name: p90_seconds
       max: {_SLOW_SECONDS}
-      query: "/arms/{{{{ arm }}}} $.p99_seconds"
+      query: "/arms/{{{{ arm }}}} $.p90_seconds"
 """
 
 _DAG = f"""\

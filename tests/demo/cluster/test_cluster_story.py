@@ -22,7 +22,7 @@ def test_its_file_is_a_rollout_of_the_named_namespace_without_a_router(tmp_path:
 def test_its_limits_are_those_the_table_counts_with(tmp_path: Path) -> None:
     spec = load_spec(write_dags(tmp_path, "mine") / f"{ROLLOUT}.yaml", bindings=Bindings())
     limits = {m.name: m.threshold.maximum for m in spec.judge.metrics if m.threshold}
-    assert STORY.rules.slow_ms == 1000.0 * (limits["p99_seconds"] or 0.0)
+    assert STORY.rules.slow_ms == 1000.0 * (limits["p90_seconds"] or 0.0)
 
 
 def test_its_dag_is_one_call(tmp_path: Path) -> None:
