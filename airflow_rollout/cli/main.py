@@ -21,7 +21,11 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("check", "airflow_rollout.cli.check_command", "show what metrics ask, and what they answer"),
     ("calibrate", "airflow_rollout.cli.calibrate", "say what history tells about the rules"),
-    ("demo", "airflow_rollout.demo.command", "release four versions of a service on this machine"),
+    (
+        "demo",
+        "airflow_rollout.demo.command",
+        "release four versions, here or on a cluster of yours",
+    ),
     ("lint", "airflow_rollout.cli.lint", "check rollout files and say what is wrong, and where"),
     ("plan", "airflow_rollout.cli.plan_command", "show a file's steps, times and limits"),
     ("release", "airflow_rollout.cli.release", "start a release, and wait for its end"),

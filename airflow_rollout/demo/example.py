@@ -18,6 +18,7 @@ __all__ = [
     "VERSIONS",
     "DemoVersion",
     "FileRules",
+    "Story",
     "file_rules",
     "find_dags",
 ]
@@ -32,6 +33,7 @@ class DemoVersion:
     :param fault: what is wrong with it, in words.
     :param words: what it is, where that is not its fault.
     :param interval: the interval in the release's conf, None for the file's own.
+    :param rollout: whose version it is.
     """
 
     name: str
@@ -42,11 +44,12 @@ class DemoVersion:
     exit_after_seconds: float | None = None
     interval: str | None = None
     words: str = ""
+    rollout: str = ROLLOUT
 
     @property
     def title(self) -> str:
         """Return the rollout, the version and what it is."""
-        return f"{ROLLOUT} {self.name}: {self.words or self.fault}"
+        return f"{self.rollout} {self.name}: {self.words or self.fault}"
 
 
 FIRST_VERSION = DemoVersion(
@@ -92,19 +95,23 @@ class FileRules:
     """What the demo reads from the example's file.
 
     :param slow_ms: from when on the file calls a request slow.
+    :param has_other_reading: whether other tools read the same file, by interval x threshold.
     """
 
     failure_limit: int
     interval_seconds: float
     slow_ms: float | None
+    has_other_reading: bool = True
 
     @property
-    def interval_alone_seconds(self) -> float:
+    def interval_alone_seconds(self) -> float | None:
         """Return what a bad version costs when the file is read by interval x threshold alone.
 
         Flagger looks once an interval and rolls back at the look after the one that exhausts the
-        threshold, so (N + 1) x I from the first write.
+        threshold, so (N + 1) x I from the first write. None where nobody reads it so.
         """
+        if not self.has_other_reading:
+            return None
         return (self.failure_limit + 1) * self.interval_seconds
 
     @property
@@ -112,8 +119,21 @@ class FileRules:
         """Return how `interval_alone_seconds` is computed."""
         return (
             f"({self.failure_limit} + 1) x {self.interval_seconds:g} s = "
-            f"{self.interval_alone_seconds:g} s"
+            f"{(self.failure_limit + 1) * self.interval_seconds:g} s"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What one demo tells.
+
+    :param rollout: the rollout's name, and the service's.
+    :param versions: what is released, in this order.
+    """
+
+    rollout: str
+    versions: tuple[DemoVersion, ...]
+    rules: FileRules
 
 
 def find_dags() -> Path:

@@ -22,6 +22,7 @@ class ArmNow:
     per_second: float = 0.0
     failed: int = 0
     error_share: float | None = None
+    p90_ms: float | None = None
     p99_ms: float | None = None
 
 
@@ -55,10 +56,12 @@ class RecentAnswers:
         if not group:
             return ArmNow(version=version)
         failed = sum(answer.is_failed for answer in group)
+        latencies = [answer.latency_ms for answer in group]
         return ArmNow(
             version=version,
             per_second=len(group) / self._seconds,
             failed=failed,
             error_share=failed / len(group),
-            p99_ms=percentile([answer.latency_ms for answer in group], 99),
+            p90_ms=percentile(latencies, 90),
+            p99_ms=percentile(latencies, 99),
         )

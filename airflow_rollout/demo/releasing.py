@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from airflow_rollout.cli.airflow_values import DagRun
-from airflow_rollout.cli.release import release_conf, start_release
+from airflow_rollout.cli.release import start_release
 from airflow_rollout.cli.watch import ReleaseWatch
+from airflow_rollout.demo.airflow import AirflowLab
 from airflow_rollout.demo.answers import Answer, AnswerTail
-from airflow_rollout.demo.example import ROLLOUT, DemoVersion, FileRules
-from airflow_rollout.demo.lab import Lab
+from airflow_rollout.demo.example import DemoVersion, Story
 from airflow_rollout.demo.live_view import ReleaseNow
 from airflow_rollout.demo.poller import ReleasePoller, Seen
 from airflow_rollout.demo.processes import LabError
@@ -21,7 +23,7 @@ from airflow_rollout.demo.screen import Screen, Update
 from airflow_rollout.errors import RolloutError
 from airflow_rollout.release import Outcome
 
-__all__ = ["Releaser"]
+__all__ = ["Offer", "ReleaseLab", "Releaser"]
 
 # A release of the demo takes less than a minute on two free cores, and took more than three where
 # a dozen others shared them. One that hangs must not keep a newcomer, or CI, for much longer.
@@ -31,49 +33,70 @@ _FRAME_SECONDS = 0.25
 _PAGE_PREFIX = "/rollout/record"
 
 
+class ReleaseLab(Protocol):
+    """Where versions are released, under the load of users."""
+
+    @property
+    def airflow(self) -> AirflowLab:
+        """Return the Airflow."""
+        ...
+
+    def check_running(self) -> None:
+        """Raise `LabError` if a part of the lab has died."""
+        ...
+
+    def answer_tail(self, service: str) -> AnswerTail:
+        """Return a reader of what the service's users were answered."""
+        ...
+
+    def live_weight(self, service: str) -> int | None:
+        """Return the canary's percent now; `OSError` when it cannot be asked."""
+        ...
+
+
+Offer = Callable[[DemoVersion, str], dict[str, Any]]
+"""Make a version ready to be released beside a stable one, and return the release's conf."""
+
+
 class Releaser:
     """Release versions one after the other and know what users saw meanwhile.
 
-    :param seed: which requests of a failing version fail.
+    :param stable: the version that serves before the first release, empty where none does.
+    :param seconds: how long a release may take.
     """
 
-    def __init__(self, lab: Lab, screen: Screen, rules: FileRules, *, seed: int) -> None:
+    def __init__(
+        self,
+        lab: ReleaseLab,
+        screen: Screen,
+        story: Story,
+        offer: Offer,
+        *,
+        stable: str = "",
+        seconds: float = _RELEASE_SECONDS,
+    ) -> None:
         self._lab = lab
         self._screen = screen
-        self._rules = rules
-        self._seed = seed
-        self._stable = ""
-        self._urls: dict[str, str] = {}
-        self._tail: AnswerTail = lab.answer_tail(ROLLOUT)
+        self._story = story
+        self._offer = offer
+        self._stable = stable
+        self._seconds = seconds
+        self._tail: AnswerTail = lab.answer_tail(story.rollout)
         self._recent = RecentAnswers()
         self._answers: list[Answer] = []
         self._weight: int | None = None
-
-    def start_version(self, version: DemoVersion) -> str:
-        """Start a version, if it was not, and return its URL; it gets no traffic by that."""
-        if version.name not in self._urls:
-            self._urls[version.name] = self._lab.start_version(
-                ROLLOUT,
-                version.name,
-                error_rate=version.error_rate,
-                latency_ms=version.latency_ms,
-                exit_after_seconds=version.exit_after_seconds,
-                seed=self._seed,
-            )
-        return self._urls[version.name]
 
     def release(self, version: DemoVersion) -> ReleaseResult:
         """Release a version and return what came of it.
 
         :raises LabError: the release did not end in time.
         """
-        url = self.start_version(version)
+        conf = self._offer(version, self._stable)
         since = time.time()
-        conf = release_conf(version.name, url=url, interval=version.interval)
         # The Airflow is as new as the demo, so the shortest id is free; with it the address of
         # the release's page fits into one line.
         run = start_release(
-            self._lab.airflow.api, ROLLOUT, conf, run_id=f"release-{version.name}"
+            self._lab.airflow.api, self._story.rollout, conf, run_id=f"release-{version.name}"
         )  # fmt: skip
         poller = ReleasePoller(ReleaseWatch(self._lab.airflow.api, run.dag_id, run.run_id))
         poller.start()
@@ -97,7 +120,7 @@ class Releaser:
             update(self._now(version, seen, time.monotonic() - began))
             if seen.has_ended:
                 return seen
-            if time.monotonic() - began > _RELEASE_SECONDS:
+            if time.monotonic() - began > self._seconds:
                 raise TimeoutError
             time.sleep(_FRAME_SECONDS)
 
@@ -119,7 +142,7 @@ class Releaser:
     def _live_weight(self) -> int | None:
         # Without an answer the last one stands: that the router is in trouble the gate says.
         with suppress(OSError):
-            self._weight = self._lab.live_weight(ROLLOUT)
+            self._weight = self._lab.live_weight(self._story.rollout)
         return self._weight
 
     def _result(self, version: DemoVersion, seen: Seen, since: float) -> ReleaseResult:
@@ -134,11 +157,11 @@ class Releaser:
             self._answers,
             since=since,
             url=f"{self._lab.airflow.url}{_PAGE_PREFIX}/{place}",
-            rules=self._rules,
+            rules=self._story.rules,
         )
 
     def _hanging(self, version: DemoVersion, run: DagRun) -> str:
-        text = f"{version.name} has not ended after {_RELEASE_SECONDS:g} s"
+        text = f"{version.name} has not ended after {self._seconds:g} s"
         try:
             states = self._lab.airflow.api.task_states(run.dag_id, run.run_id)
         except RolloutError as error:

@@ -1,38 +1,32 @@
-"""The demo: start the lab, release one version after the other, show what happens and why."""
+"""A demo from its start to its end: release one version after the other, show what happens."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 from rich.text import Text
 
-from airflow_rollout.demo.example import (
-    FIRST_VERSION,
-    ROLLOUT,
-    VERSIONS,
-    file_rules,
-    find_dags,
-)
-from airflow_rollout.demo.lab import Lab
+from airflow_rollout.demo.example import Story
 from airflow_rollout.demo.processes import LabError, ending_on_sigterm
-from airflow_rollout.demo.releasing import Releaser
+from airflow_rollout.demo.releasing import ReleaseLab, Releaser
 from airflow_rollout.demo.result import Report, unreleased, write_report
 from airflow_rollout.demo.screen import Screen
 from airflow_rollout.demo.sessions import end_sessions
 from airflow_rollout.demo.summary import address_panel, final_table, release_block
 
-__all__ = ["Show", "ShowOptions", "run_show"]
+__all__ = ["LIVE_SETTINGS", "Show", "ShowLab", "ShowOptions", "run_show"]
 
 # Gates renew what they tell this often: a picture that is 5 s old explains nothing.
-_SETTINGS = {"rollout": {"live_seconds": 1}}
+LIVE_SETTINGS = {"rollout": {"live_seconds": 1}}
 _GRACE_SECONDS = 2.0
 _STAY_SECONDS = 1.0
 
@@ -55,16 +49,24 @@ class ShowOptions:
     keep_logs: Path | None = None
 
 
-def run_show(options: ShowOptions, screen: Screen) -> int:
-    """Run the demo and return the exit code; whatever happens, no process is left.
+class ShowLab(ReleaseLab, Protocol):
+    """A lab whose logs can be kept."""
+
+    @property
+    def home(self) -> Path:
+        """Return where its processes write."""
+        ...
+
+
+def run_show(make: Callable[[], Show]) -> int:
+    """Run a demo and return the exit code; whatever happens, no process is left.
 
     :raises LabError: the lab did not get ready, or a release did not end.
     :raises KeyboardInterrupt: somebody ended it before the last release had.
     """
-    dags = find_dags()
     before = _children()
     with ending_on_sigterm():
-        show = Show(options, screen, dags)
+        show = make()
         try:
             return show.run()
         finally:
@@ -76,36 +78,64 @@ def run_show(options: ShowOptions, screen: Screen) -> int:
                     end_sessions(_children() - before, _GRACE_SECONDS)
 
 
-class Show:
-    """Release the versions on a lab of their own and keep what came of them."""
+class Show(ABC):
+    """Release the versions of a story on a lab of their own and keep what came of them."""
 
-    def __init__(self, options: ShowOptions, screen: Screen, dags: Path) -> None:
-        self._options = options
-        self._screen = screen
+    def __init__(self, options: ShowOptions, screen: Screen, story: Story) -> None:
+        self.options = options
+        self.screen = screen
+        self.story = story
         self._began = time.monotonic()
-        self._rules = file_rules(dags)
         self._report = Report(
-            releases=tuple(unreleased(version, "it was not released") for version in VERSIONS),
+            releases=tuple(unreleased(it, "it was not released") for it in story.versions),
             rate=options.rate,
             seed=options.seed,
         )
         self._write_report()
-        self._lab = Lab([ROLLOUT], dags=dags, settings=_SETTINGS)
-        self._releaser = Releaser(self._lab, screen, self._rules, seed=options.seed)
+
+    @property
+    @abstractmethod
+    def lab(self) -> ShowLab:
+        """Return where all this happens."""
+
+    @property
+    @abstractmethod
+    def releaser(self) -> Releaser:
+        """Return who releases the versions."""
+
+    @property
+    @abstractmethod
+    def where(self) -> tuple[str, str]:
+        """Return what the releases move traffic with, and its address."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the lab; returns when it is ready."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """End the lab."""
+
+    @abstractmethod
+    def before_releases(self) -> None:
+        """Do what is left to do before the first release."""
 
     def run(self) -> int:
         """Do everything and return the exit code."""
         try:
-            self._start()
+            self.start()
+            self.note(ready_seconds=self._seconds())
+            self._show_address("Open it while the releases run")
+            self.before_releases()
             self._release_all()
         except Exception as error:
-            self._note(problem=str(error) or type(error).__name__)
+            self.note(problem=str(error) or type(error).__name__)
             raise
         except (KeyboardInterrupt, SystemExit):
-            self._note(problem="it was ended before its last release had")
+            self.note(problem="it was ended before its last release had")
             raise
         self._show_end()
-        if not self._options.leave:
+        if not self.options.leave:
             self._stay()
         return self._report.exit_code
 
@@ -113,75 +143,61 @@ class Show:
         """End the lab; the report is written and logs are kept whatever happened."""
         try:
             self._write_report()
-            if self._options.keep_logs is not None:
-                _copy_logs(self._lab.home, self._options.keep_logs)
-            self._screen.show(Text("Ending Airflow, Traefik and the service", style="dim"))
+            if self.options.keep_logs is not None:
+                _copy_logs(self.lab.home, self.options.keep_logs)
         finally:
-            self._lab.close()
+            self.end()
 
-    def _start(self) -> None:
-        lab = self._lab
-        with self._screen.waiting("Traefik"):
-            lab.start_router()
-            lab.traefik.wait_ready()
-        with self._screen.waiting(f"{ROLLOUT} {FIRST_VERSION.name}"):
-            self._releaser.start_version(FIRST_VERSION)
-        with self._screen.waiting("Airflow: database"):
-            lab.airflow.prepare()
-        with self._screen.waiting("Airflow: api-server, scheduler, dag-processor, triggerer"):
-            lab.airflow.start_components()
-            lab.wait_ready()
-            lab.airflow.wait_for_dag(ROLLOUT)
-        self._note(ready_seconds=self._seconds())
-        self._show_address("Open it while the releases run")
+    def note(self, **found: Any) -> None:
+        """Take something into the report."""
+        self._report = replace(self._report, **found)
+
+    def start_airflow(self, rollout: str) -> None:
+        """Start the lab's Airflow; returns when it knows the rollout's DAG."""
+        airflow = self.lab.airflow
+        with self.screen.waiting("Airflow: database"):
+            airflow.prepare()
+        with self.screen.waiting("Airflow: api-server, scheduler, dag-processor, triggerer"):
+            airflow.start_components()
+            airflow.wait_ready()
+            airflow.wait_for_dag(rollout)
 
     def _release_all(self) -> None:
-        first = self._releaser.release(FIRST_VERSION)
-        self._note(first=first)
-        self._screen.show(release_block(first))
-        if first.problem:
-            raise LabError(f"nothing to release against: {first.problem}")
-        # A service that nobody serves yet has no users either.
-        self._lab.start_load(ROLLOUT, rate=self._options.rate)
-        for index, version in enumerate(VERSIONS):
-            result = self._releaser.release(version)
+        for index, version in enumerate(self.story.versions):
+            result = self.releaser.release(version)
             done = self._report.releases
-            self._note(releases=(*done[:index], result, *done[index + 1 :]))
+            self.note(releases=(*done[:index], result, *done[index + 1 :]))
             self._write_report()
-            self._screen.show(release_block(result))
+            self.screen.show(release_block(result))
 
     def _show_end(self) -> None:
-        self._note(total_seconds=self._seconds())
+        self.note(total_seconds=self._seconds())
         self._write_report()
-        self._screen.show(final_table(self._report, self._rules))
+        self.screen.show(final_table(self._report, self.story))
         for problem in self._report.problems:
-            self._screen.show(Text(problem, style="bold red"))
+            self.screen.show(Text(problem, style="bold red"))
         if not self._report.problems:
             text = f"Every version ended as it should, {self._report.total_seconds:.0f} s in all."
-            self._screen.show(Text(text, style="bold green"))
+            self.screen.show(Text(text, style="bold green"))
 
     def _stay(self) -> None:
         self._show_address("All this stays until you press Ctrl-C")
         try:
             while True:
-                self._lab.check_running()
+                self.lab.check_running()
                 time.sleep(_STAY_SECONDS)
         except KeyboardInterrupt:
             return
 
     def _show_address(self, title: str) -> None:
-        airflow = self._lab.airflow
-        router_url = f"{self._lab.traefik.api_url}/dashboard/"
-        self._screen.show(
-            address_panel(title, airflow.url, airflow.user, airflow.password, router_url)
+        airflow = self.lab.airflow
+        self.screen.show(
+            address_panel(title, airflow.url, airflow.user, airflow.password, self.where)
         )
 
     def _write_report(self) -> None:
-        if self._options.report is not None:
-            write_report(self._report, self._options.report)
-
-    def _note(self, **found: Any) -> None:
-        self._report = replace(self._report, **found)
+        if self.options.report is not None:
+            write_report(self._report, self.options.report)
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._began, 1)

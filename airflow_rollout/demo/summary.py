@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airflow_rollout.cli.record_view import STYLES
-from airflow_rollout.demo.example import ROLLOUT, FileRules
+from airflow_rollout.demo.example import Story
 from airflow_rollout.demo.result import ReleaseResult, Report
 from airflow_rollout.release import Outcome
 
@@ -19,14 +19,17 @@ __all__ = ["address_panel", "final_table", "outcome_words", "release_block", "ta
 
 
 def address_panel(
-    title: str, url: str, user: str, password: str, router_url: str
+    title: str, url: str, user: str, password: str, where: tuple[str, str]
 ) -> RenderableType:
-    """Return where to look and how to log in."""
+    """Return where to look and how to log in.
+
+    :param where: what the releases move traffic with, and its address.
+    """
     table = Table.grid(padding=(0, 2, 0, 0))
     for name, value in (("Airflow UI", url), ("user", user), ("password", password)):
         table.add_row(name, Text(value, style="bold"))
     table.add_row("", "log in first: every release's page is part of it")
-    table.add_row("router", router_url)
+    table.add_row(where[0], Text(where[1]))
     return Panel(table, title=title, title_align="left", expand=False)
 
 
@@ -56,8 +59,9 @@ def release_block(result: ReleaseResult) -> RenderableType:
     return Group(*lines, Text(""))
 
 
-def final_table(report: Report, rules: FileRules) -> RenderableType:
+def final_table(report: Report, story: Story) -> RenderableType:
     """Return what each release cost, beside what its file costs by interval x threshold alone."""
+    has_other_reading = story.rules.has_other_reading
     table = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False,
     )  # fmt: skip
@@ -68,13 +72,14 @@ def final_table(report: Report, rules: FileRules) -> RenderableType:
         "first bad request to safe",
         "verdict to safe",
         "failed requests",
-        "interval x threshold alone (computed)",
+        *(("interval x threshold alone (computed)",) if has_other_reading else ()),
     ):
         table.add_column(name, justify="right", max_width=10)
     for result, row in zip(report.releases, table_rows(report.releases), strict=True):
-        name, fault, _, *numbers = row
-        table.add_row(name, fault, _outcome_cell(result), *numbers)
-    return Group(table, Text(""), Text(_note(rules), style="dim"))
+        name, fault, _, *numbers, alone = row
+        shown = [*numbers, alone] if has_other_reading else numbers
+        table.add_row(name, fault, _outcome_cell(result), *shown)
+    return Group(table, Text(""), Text(_note(story), style="dim"))
 
 
 def table_rows(releases: Sequence[ReleaseResult]) -> list[tuple[str, ...]]:
@@ -99,10 +104,13 @@ def _outcome_cell(result: ReleaseResult) -> Text:
     return outcome_words(result).append(f" in {_time(result.took_seconds)}", style="not bold")
 
 
-def _note(rules: FileRules) -> str:
+def _note(story: Story) -> str:
+    safe = "safe: no request reaches the canary any more."
+    if not story.rules.has_other_reading:
+        return safe
     return (
-        "safe: no request reaches the canary any more. Computed: what a bad version costs when "
-        f"{ROLLOUT}.yaml is read by interval x threshold alone, {rules.computation}."
+        f"{safe} Computed: what a bad version costs when {story.rollout}.yaml is read by interval "
+        f"x threshold alone, {story.rules.computation}."
     )
 
 

@@ -6,7 +6,10 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
+
+Config = dict[str, list[str]]
 
 SANDBOX = "tests/sandbox:1"
 
@@ -33,7 +36,23 @@ def image(version: str) -> str:
 
 
 def write_archive(binary: Path, path: Path) -> None:
-    """Write an archive in the OCI layout with all images; they share one layer."""
+    """Write an archive in the OCI layout with all images of the tests' service."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as layer:
+        _add(layer, "service", binary.read_bytes(), 0o755)
+    configs: dict[str, Config] = {SANDBOX: {"Entrypoint": ["/service", "sandbox"], "Env": []}}
+    for version, env in VERSIONS.items():
+        variables = [f"{key}={value}" for key, value in {"VERSION": version, **env}.items()]
+        configs[image(version)] = {"Entrypoint": ["/service"], "Env": variables}
+    write_images(packed.getvalue(), configs, path)
+
+
+def write_images(layer: bytes, configs: Mapping[str, Config], path: Path) -> None:
+    """Write an archive in the OCI layout with images that share one layer.
+
+    :param layer: a tar of what is in all of them.
+    :param configs: name -> what a container of it runs with.
+    """
     blobs: dict[str, bytes] = {}
 
     def blob(kind: str, data: bytes) -> dict[str, object]:
@@ -42,19 +61,13 @@ def write_archive(binary: Path, path: Path) -> None:
         media = f"application/vnd.oci.image.{kind}"
         return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(data)}
 
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as layer:
-        _add(layer, "service", binary.read_bytes(), 0o755)
-    diff = blob("layer.v1.tar", packed.getvalue())
-    settings = {image(name): {"VERSION": name, **env} for name, env in VERSIONS.items()}
+    diff = blob("layer.v1.tar", layer)
     manifests = []
-    for name, env in {SANDBOX: None, **settings}.items():
-        run = {"Entrypoint": ["/service", *(["sandbox"] if env is None else [])]}
-        variables = [f"{key}={value}" for key, value in (env or {}).items()]
+    for name, run in configs.items():
         config = {
             "architecture": "amd64",
             "os": "linux",
-            "config": {**run, "Env": variables},
+            "config": run,
             "rootfs": {"type": "layers", "diff_ids": [diff["digest"]]},
         }
         manifest = {

@@ -23,6 +23,12 @@ NAME = "node"
 BRIDGE = CGROUP = "rollouttest"
 ADDRESS = "10.78.0.1"
 _SUBNET = "10.78.0.0/24"
+# Left to itself a bridge takes the lowest of its ports' addresses, which changes with each new pod;
+# what pods send to the machine is lost then, until they have learnt the new one.
+_BRIDGE_MAC = "02:00:0a:4e:00:01"
+# The Services' addresses, as the API server has been told. Nobody answers there but who stands in
+# for a Service (`service_proxy`).
+_SERVICES = "10.96.0.0/24"
 _READY_SECONDS = 120.0
 
 # The kubelet would set these for the whole machine; it is shown files that say it has.
@@ -56,8 +62,11 @@ class Node(Part):
         self._sweep()
         for name in ("cni", "containerd", "kubelet", "logs", "sys"):
             (self._home / name).mkdir(parents=True)
-        for words in (f"link add {BRIDGE} type bridge", f"addr add {ADDRESS}/24 dev {BRIDGE}",
-                      f"link set {BRIDGE} up"):  # fmt: skip
+        for words in (
+            f"link add {BRIDGE} address {_BRIDGE_MAC} type bridge",
+            f"addr add {ADDRESS}/24 dev {BRIDGE}",
+            f"link set {BRIDGE} up",
+        ):
             subprocess.run(["ip", *words.split()], check=True)
         for place in _cgroups():
             place.mkdir(exist_ok=True)
@@ -78,6 +87,12 @@ class Node(Part):
         wait_until(
             self._is_ready, what="ready node", timeout_seconds=_READY_SECONDS, children=[child]
         )
+
+    def import_images(self, archive: Path) -> None:
+        """Take in further images; a registry there is not."""
+        socket = self._home / "containerd/c.sock"
+        command = ["ctr", "-a", socket, "-n", "k8s.io", "images", "import", archive]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def kill(self) -> None:
         """End kubelet, containerd and all containers, as a machine that loses its power."""
@@ -160,8 +175,10 @@ Root = "{place}/runc"
             "type": "host-local",
             "dataDir": f"{self._home}/cni/addresses",
             "ranges": [[{"subnet": _SUBNET, "rangeStart": "10.78.0.10"}]],
+            "routes": [{"dst": _SERVICES, "gw": ADDRESS}],
         }
-        # No gateway and no routes: pods reach nothing beyond the bridge, the machine reaches pods.
+        # No gateway and no other route: pods reach nothing beyond the bridge, the machine reaches
+        # pods.
         bridge = {"type": "bridge", "bridge": BRIDGE, "isGateway": False, "ipMasq": False}
         plugins = [{**bridge, "ipam": addresses}]
         return {"cniVersion": "1.0.0", "name": "tests", "plugins": plugins}

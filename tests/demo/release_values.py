@@ -8,7 +8,7 @@ from airflow_rollout.analysis.verdict import Judgement, Verdict
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.cli.watch import Line
 from airflow_rollout.demo.answers import Answer
-from airflow_rollout.demo.example import VERSIONS, DemoVersion, FileRules
+from airflow_rollout.demo.example import ROLLOUT, VERSIONS, DemoVersion, FileRules, Story
 from airflow_rollout.demo.live_view import ReleaseNow
 from airflow_rollout.demo.recent import ArmNow
 from airflow_rollout.demo.result import ReleaseResult
@@ -16,6 +16,7 @@ from airflow_rollout.record import SCHEMA, GatePiece, ReleaseRecord
 from airflow_rollout.release import Outcome
 
 RULES = FileRules(failure_limit=5, interval_seconds=60.0, slow_ms=500.0)
+STORY = Story(rollout=ROLLOUT, versions=VERSIONS, rules=RULES)
 REASON = "FAIL request-success-rate after 4.2 s: canary 5.10 % (12/235), evidence 340:1"
 
 

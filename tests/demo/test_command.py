@@ -58,3 +58,21 @@ def test_the_demo_itself_loads_no_airflow() -> None:
         "assert 'airflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--context", "kind"], "--context: only with --kubernetes"),
+        (["--namespace", "mine", "--image-template", "x:{version}"],
+         "--namespace and --image-template: only with --kubernetes"),
+        (["--kubernetes", "--seed", "1"], "--seed has no meaning with --kubernetes"),
+        (["--kubernetes", "--namespace", "My_Own"], "lower case letters"),
+        (["--kubernetes", "--image-template", "python:3.12"], "it needs {version}"),
+    ],
+)  # fmt: skip
+def test_options_of_the_cluster_that_make_no_sense_are_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", *words]) == 2
+    assert said in capsys.readouterr().err

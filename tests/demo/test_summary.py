@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from release_values import REASON, RULES, result
+from release_values import REASON, STORY, result
 from rich.console import Console, RenderableType
 
 from airflow_rollout.demo.result import Report
@@ -47,7 +47,7 @@ def test_the_table_has_what_each_release_cost() -> None:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_fits_and_says_what_is_computed(width: int) -> None:
-    text = printed(final_table(Report(releases=[V2, V3, V4, V5]), RULES), width)
+    text = printed(final_table(Report(releases=[V2, V3, V4, V5]), STORY), width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert "(computed)" in text
     assert "(5 + 1) x 60 s = 360 s" in " ".join(text.split())
@@ -81,6 +81,8 @@ def test_an_address_is_never_broken() -> None:
 
 
 def test_the_address_says_how_to_log_in() -> None:
-    panel = address_panel("Look", "http://127.0.0.1:8", "admin", "s3cret", "http://127.0.0.1:9/d/")
+    panel = address_panel(
+        "Look", "http://127.0.0.1:8", "admin", "s3cret", ("router", "http://127.0.0.1:9/d/")
+    )
     words = printed(panel).split()
     assert {"Look", "http://127.0.0.1:8", "admin", "s3cret", "http://127.0.0.1:9/d/"} <= {*words}
