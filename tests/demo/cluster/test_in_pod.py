@@ -50,7 +50,8 @@ def status(url: str) -> int:
         with _direct.open(url, timeout=5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:
+            return error.code
 
 
 def test_the_good_version_answers_with_its_name_and_ends_when_it_is_told_to() -> None:
