@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kube_api import KubeApi
+from small_cluster import KubeApi
 
 from airflow_rollout.demo.cluster.login import ClusterLogin, log_in
 

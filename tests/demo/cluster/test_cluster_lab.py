@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from kube_api import KubeApi
+from small_cluster import KubeApi
 
 from airflow_rollout.demo.cluster import lab as lab_module
 from airflow_rollout.demo.cluster.lab import ClusterLab

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from kube_api import KubeApi
+from small_cluster import KubeApi
 
 from airflow_rollout.demo.cluster import place
 from airflow_rollout.demo.cluster.login import ClusterLogin, ClusterUnfit

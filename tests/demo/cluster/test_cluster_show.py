@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 import pytest
-from kube_api import KubeApi
 from rich.console import Console
+from small_cluster import KubeApi
 
 from airflow_rollout.cli.main import main
 from airflow_rollout.demo.cluster.login import ClusterLogin
