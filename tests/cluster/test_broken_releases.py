@@ -28,7 +28,8 @@ def decided_at(played: Played) -> float:
 @pytest.mark.parametrize(
     ("scene", "words"),
     [
-        ("weight", "weight set to 90 % by somebody at 20"),
+        # 90 beside 80.
+        ("weight", "weight set to 53 % by somebody at 20"),
         ("rule", "by somebody at 20"),
         ("record", "the record is gone from HTTPRoute checkout"),
     ],
@@ -82,18 +83,19 @@ def test_a_stable_that_an_autoscaler_has_stops_nobody(play: Callable[[str], Play
 @pytest.mark.parametrize(
     ("scene", "words"),
     [
-        ("route-gone", "HTTPRoute checkout is gone"),
-        ("service-gone", "ResolvedRefs is False"),
-        ("namespace-gone", "gone"),
+        ("route-gone", ["HTTPRoute checkout is gone"]),
+        ("service-gone", ["ResolvedRefs is False"]),
+        # Whatever of it goes first.
+        ("namespace-gone", ["gone", "not available", "forbidden"]),
     ],
 )
 def test_what_is_deleted_under_a_release_ends_it_and_leaves_nothing_of_ours(
-    play: Callable[[str], Played], scene: str, words: str
+    play: Callable[[str], Played], scene: str, words: list[str]
 ) -> None:
     played = play(scene)
     ended = played["ended"]
     assert ended.run.state == "failed"
-    assert words in ended.record.reason
+    assert any(word in ended.record.reason for word in words), ended.record.reason
     print(f"red {played['ended_at'] - played['changed_at']:.1f} s after it")
     assert decided_at(played) - played["began"] < _GONE_SECONDS
     assert played["shop"].made() == []
