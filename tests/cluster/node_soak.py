@@ -213,8 +213,12 @@ def soak_airflow(
         settings: Settings = {
             "core": {"parallelism": 8},
             "rollout": {"live_seconds": 5},
-            # The tasks of a scheduler that was killed are missed after a minute, not five.
-            "scheduler": {"task_instance_heartbeat_timeout": 60},
+            # The tasks of a scheduler that was killed begin anew within a minute, not after five.
+            "scheduler": {
+                "task_instance_heartbeat_timeout": 60,
+                "orphaned_tasks_check_interval": 30,
+                "scheduler_health_check_threshold": 15,
+            },
             # What has changed is read at once in any case; to read all files again every 30 s
             # would take half of two processor cores.
             "dag_processor": {"min_file_process_interval": 3600},
