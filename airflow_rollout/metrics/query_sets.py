@@ -50,9 +50,9 @@ class QuerySet:
     def of(self, service: str, namespace: str, route: str) -> QuerySet:
         """Return the row for one service: with all names filled in."""
         names = {"service": service, "namespace": namespace}
-        places = {"namespace": re.escape(namespace), "route": re.escape(route)}
+        # Not by `format`: a regular expression has braces of its own.
         before, behind = (
-            re.sub(r"\{(namespace|route)\}", lambda found: places[found[1]], text)
+            text.replace("{namespace}", re.escape(namespace)).replace("{route}", re.escape(route))
             for text in self.around
         )
         return replace(

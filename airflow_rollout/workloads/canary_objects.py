@@ -19,6 +19,7 @@ __all__ = [
     "Unfit",
     "advice",
     "canary_deployment",
+    "canary_labels",
     "canary_service",
     "container_index",
     "copied_revision",
@@ -67,7 +68,7 @@ def canary_deployment(
     """
     spec = copy.deepcopy(stable["spec"])
     template = spec["template"]
-    labels = _labels(stable, service, arm_label)
+    labels = canary_labels(stable, service, arm_label)
     template["metadata"] = {**(template.get("metadata") or {}), "labels": labels}
     template["metadata"].pop("creationTimestamp", None)
     index = container_index(stable, container)
@@ -85,7 +86,7 @@ def canary_service(
 ) -> RawObject:
     """Return the Service that leads to the canary's pods, with the ports of stable's."""
     found = service["spec"]
-    labels = _labels(stable, service, arm_label)
+    labels = canary_labels(stable, service, arm_label)
     spec = {
         "selector": {key: labels[key] for key in _keys(stable, service)},
         "ports": [
@@ -202,8 +203,10 @@ def _keys(stable: RawObject, service: RawObject) -> list[str]:
     return sorted({**own, **(service["spec"].get("selector") or {})})
 
 
-def _labels(stable: RawObject, service: RawObject, arm_label: str) -> dict[str, str]:
+def canary_labels(stable: RawObject, service: RawObject, arm_label: str) -> dict[str, str]:
     """Return the labels of the canary's pods, proven to belong to neither selector of stable.
+
+    :raises Unfit: they would, or the Service selects by a label that stable's pods lack.
 
     Where both arms are behind one Service it leads to the canary's pods too, when it shall. Then
     the Deployment's own selector has to tell them apart.

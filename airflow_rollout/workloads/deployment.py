@@ -37,6 +37,7 @@ from airflow_rollout.workloads.canary_objects import (
     Unfit,
     advice,
     canary_deployment,
+    canary_labels,
     canary_service,
     container_index,
     copied_revision,
@@ -118,11 +119,9 @@ class DeploymentWorkload:
         """Look for Services that lead to the canary's pods by themselves, and for autoscalers."""
         cluster = Cluster(send, system=SYSTEM)
         stable, service = await self._stable(cluster), await self._stable_service(cluster)
-        nobody = Arm(version="", target="")
-        (_, canary, _), _ = await self._made_objects(stable, service, nobody, cluster)
         try:
             told = await selecting_services(
-                canary["spec"]["template"]["metadata"]["labels"],
+                canary_labels(stable, service, self._arm_label),
                 cluster,
                 namespace=self._namespace,
                 own=(self._service, f"{self._service}-canary"),

@@ -73,9 +73,6 @@ class Driver:
         )
         self.do(lambda systems: systems.deploy(self.canary))
 
-    def probe(self, arm: Arm | None = None) -> Probe:
-        return self.do(lambda systems: systems.probe(arm or self.canary, time.time()))
-
     def ready(self) -> Probe:
         """Wait until the canary is ready, or will never be."""
 

@@ -38,14 +38,14 @@ _LAST = "ensure_safe"
 _GATE = "step_01.gate"
 _ENDS = ("failed", "success", "skipped", "removed", "upstream_failed")
 
-_DAG = """\
+DAG = """\
 from airflow_rollout import rollout_dag
 
 rollout_dag("{namespace}.yaml", dag_id="{namespace}")
 """
 
 
-def write_dag(folder: Path, namespace: str, *, text: str = "", dag: str = _DAG) -> None:
+def write_dag(folder: Path, namespace: str, *, text: str = "", dag: str = DAG) -> None:
     """Write the DAG of a shop, which is called as its namespace.
 
     :param text: its rollout.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from releases import write_dag
+from releases import DAG, write_dag
 from rollout import METRICS, document
 
 __all__ = ["REFUSING", "SWITCH", "write_dags"]
@@ -78,11 +78,7 @@ _ANSWERED = {
 def write_dags(folder: Path, *names: str) -> None:
     """Write the DAG of each shop."""
     for name in names:
-        text, dag = _TEXTS.get(name, ""), _DAGS.get(name)
-        if dag is None:
-            write_dag(folder, name, text=text)
-        else:
-            write_dag(folder, name, text=text, dag=dag)
+        write_dag(folder, name, text=_TEXTS.get(name, ""), dag=_DAGS.get(name, DAG))
 
 
 def _source(conn_id: str, every: str) -> dict[str, str]:

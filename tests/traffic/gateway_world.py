@@ -17,6 +17,7 @@ from airflow_rollout.release import (
     decide_open,
     decide_raise,
 )
+from airflow_rollout.traffic.base import Router
 from airflow_rollout.traffic.gateway_api import GatewayApiRouter
 
 T = TypeVar("T")
@@ -72,14 +73,14 @@ def run(work: Awaitable[T]) -> T:
     return asyncio.run(done())
 
 
-def opened(api: KubeApi, router: GatewayApiRouter, token: Token = TOKEN) -> TrafficSplit:
+def opened(api: KubeApi, router: Router, token: Token = TOKEN) -> TrafficSplit:
     found = run(router.read(api.send))
     split = decide_open(found, service="shop", token=token, canary=CANARY).split
     assert split is not None
     return run(router.write(split, found, api.send))
 
 
-def raised(api: KubeApi, router: GatewayApiRouter, weight: int, previous: int) -> TrafficSplit:
+def raised(api: KubeApi, router: Router, weight: int, previous: int) -> TrafficSplit:
     found = run(router.read(api.send))
     decision = decide_raise(
         found, token=TOKEN, canary=CANARY, weight=weight, previous_weight=previous, step="s"
@@ -88,7 +89,7 @@ def raised(api: KubeApi, router: GatewayApiRouter, weight: int, previous: int) -
     return run(router.write(decision.split, found, api.send))
 
 
-def aborted(api: KubeApi, router: GatewayApiRouter) -> TrafficSplit:
+def aborted(api: KubeApi, router: Router) -> TrafficSplit:
     found = run(router.read(api.send))
     decision = decide_abort(found, epoch="e1", owner="dag/run", reason="bad")
     assert decision.split is not None, decision.reason

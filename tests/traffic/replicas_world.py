@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway_world import CANARY, LEASE, TOKEN, run
+from gateway_world import CANARY, LEASE, TOKEN, aborted, opened, raised, run
 from kube_api import KubeApi
 
-from airflow_rollout.release import (
-    Token,
-    TrafficSplit,
-    decide_abort,
-    decide_open,
-    decide_promotion,
-    decide_raise,
-)
+from airflow_rollout.release import TrafficSplit, decide_promotion
 from airflow_rollout.traffic.replicas import ReplicasRouter
 
 __all__ = [
@@ -72,33 +65,8 @@ def forget_record(api: KubeApi) -> None:
     del api.objects[SERVICE]["metadata"]["annotations"][RECORD]
 
 
-def opened(api: KubeApi, router: ReplicasRouter, token: Token = TOKEN) -> TrafficSplit:
-    found = run(router.read(api.send))
-    split = decide_open(found, service="shop", token=token, canary=CANARY).split
-    assert split is not None
-    return run(router.write(split, found, api.send))
-
-
-def raised(api: KubeApi, router: ReplicasRouter, weight: int, previous: int) -> TrafficSplit:
-    found = run(router.read(api.send))
-    decision = decide_raise(
-        found, token=TOKEN, canary=CANARY, weight=weight, previous_weight=previous, step="s"
-    )
-    assert decision.split is not None, decision.reason
-    return run(router.write(decision.split, found, api.send))
-
-
 def promoted(api: KubeApi, router: ReplicasRouter) -> TrafficSplit:
     found = run(router.read(api.send))
     decision = decide_promotion(found, token=TOKEN, canary=CANARY)
     assert decision.split is not None, decision.reason
-    return run(router.write(decision.split, found, api.send))
-
-
-def aborted(api: KubeApi, router: ReplicasRouter) -> TrafficSplit:
-    found = run(router.read(api.send))
-    decision = decide_abort(found, epoch="e1", owner="dag/run", reason="bad")
-    assert decision.split is not None, decision.reason
-    if decision.split == found:
-        return decision.split
     return run(router.write(decision.split, found, api.send))
