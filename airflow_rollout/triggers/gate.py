@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.airflow_patience import NothingThere, patient_connections, patiently
 from airflow_rollout.triggers.clock import Clock, rebased
 from airflow_rollout.triggers.gate_loop import GateLoop
+from airflow_rollout.triggers.handover import go_on
 from airflow_rollout.triggers.traffic_watch import TrafficWatch
 from airflow_rollout.triggers.xcoms import TaskRef, XComNotebook, pull, read_result
 
@@ -103,7 +105,10 @@ class GateTrigger(BaseTrigger):
         # Beside the judging: a slow Airflow must not keep the gate from its first look.
         linking = asyncio.create_task(self._link(notebook, ref))
         connect = patient_connections(self.log.warning)
-        async with open_systems(spec, connect, partial(read_result, ref)) as systems:
+        async with AsyncExitStack() as opened:
+            systems = await opened.enter_async_context(
+                open_systems(spec, connect, partial(read_result, ref))
+            )
             watch = TrafficWatch(
                 systems,
                 start.attempt,
@@ -125,6 +130,8 @@ class GateTrigger(BaseTrigger):
                 live_seconds=self.live_seconds,
             )
             piece = await loop.run()
+            if piece.stop is not None and piece.stop.written_at is None:
+                go_on(partial(watch.seal, piece.judgement.reason), opened.pop_all())
         await self._last_words(notebook, ref, piece)
         await linking
         return piece.judgement.verdict is Verdict.PASS

@@ -31,7 +31,8 @@ LONGEST_LEASE_SECONDS = 20.0
 # times more work than it could do. Until it follows, the gate holds and nothing passes.
 LIVE_GRACE_SECONDS = 30.0
 
-# The write of an abort is repeated for this long by the gate itself; the rollback task goes on.
+# The write of an abort is repeated for this long by the gate itself. Then the rollback task goes
+# on, and until it is there what `handover` leaves behind.
 STOP_SECONDS = 5.0
 
 # How long the gate looks for weight 0 in the data plane after its write.
@@ -118,6 +119,20 @@ class TrafficWatch:
         except AdapterError as error:
             self._say(f"could not renew the lease: {error}")
 
+    async def seal(self, reason: str) -> Move:
+        """Try once to seal the attempt at weight 0; the fence decides whether it may.
+
+        :raises RolloutError: the router could not be read or written.
+        """
+        token = self._attempt.token
+        return await abort(
+            self._systems,
+            epoch=token.epoch,
+            owner=token.owner,
+            reason=reason,
+            later_steps=self._later_steps,
+        )
+
     async def stop(self, reason: str) -> Stop:
         """Seal the attempt at weight 0; every error is retried for a few seconds and reported.
 
@@ -130,14 +145,7 @@ class TrafficWatch:
         async def write() -> Move:
             nonlocal tries
             tries += 1
-            token = self._attempt.token
-            move = await abort(
-                self._systems,
-                epoch=token.epoch,
-                owner=token.owner,
-                reason=reason,
-                later_steps=self._later_steps,
-            )
+            move = await self.seal(reason)
             self._say(f"traffic: {move.reason}")
             return move
 

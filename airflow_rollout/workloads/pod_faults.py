@@ -5,6 +5,7 @@ Each fault is final or not: a final one will not mend itself, so nobody waits fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,8 @@ from airflow_rollout.cluster import RawObject, condition
 
 __all__ = ["Fault", "is_rolled_out", "ready_text", "workload_fault"]
 
-# `ErrImagePull` is not among them: a registry may fail once, and what stays so ends here anyway.
+# `ErrImagePull` is only where `_ABSENT` tells why: a registry may fail once, and what stays so ends
+# here anyway, ten seconds later.
 _FINAL_WAITS = frozenset(
     {
         "CrashLoopBackOff",
@@ -27,6 +29,10 @@ _FINAL_WAITS = frozenset(
     }
 )
 _CRASHES = "CrashLoopBackOff"
+
+# The registry itself has answered that it has no such image: in the words of containerd (NotFound
+# alone may be a snapshot of its own), and in those of the registry, which CRI-O and Docker repeat.
+_ABSENT = re.compile(r"code = NotFound .*failed to resolve reference|manifest unknown", re.DOTALL)
 
 # One restart may be an accident (a node, a lost connection at the start).
 _RESTARTS = 2
@@ -111,11 +117,15 @@ def _container_fault(pod: str, one: dict[str, Any]) -> Fault | None:
         how = f"{ended.get('reason')}, exit code {ended.get('exitCode')}"
         text = f"{place} crashes ({how}, {restarts} restarts)"
         return Fault(text=text, is_final=True, crashed=(pod, one["name"]))
-    if waiting.get("reason") in _FINAL_WAITS:
-        return Fault(text=f"{place}: {_words(waiting)}", is_final=True)
-    if waiting.get("message"):
-        return Fault(text=f"{place}: {_words(waiting)}", is_final=False)
+    message = waiting.get("message") or ""
+    is_final = waiting.get("reason") in _FINAL_WAITS or _is_absent(waiting.get("reason"), message)
+    if is_final or message:
+        return Fault(text=f"{place}: {_words(waiting)}", is_final=is_final)
     return None
+
+
+def _is_absent(reason: str | None, message: str) -> bool:
+    return reason == "ErrImagePull" and _ABSENT.search(message) is not None
 
 
 def _out_of_memory(ended: dict[str, Any]) -> bool:

@@ -6,7 +6,10 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 Config = dict[str, list[str]]
@@ -33,6 +36,27 @@ VERSIONS: dict[str, dict[str, str]] = {
 def image(version: str) -> str:
     """Return the name of a version's image."""
     return f"tests/service:{version}"
+
+
+class _Empty(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/v2/" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def empty_registry() -> Iterator[str]:
+    """Yield the address of a registry that has no image; of loopback, so without TLS."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Empty) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def write_archive(binary: Path, path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hand
-from images import image
+from images import empty_registry, image
 from releases import RATE, Released, Releases
 from route_watch import CANARY
 from shop_dags import REFUSING, SWITCH
@@ -59,7 +59,10 @@ def slow_scrape(releases: Releases) -> Played:
 
 
 def absent(releases: Releases) -> Played:
-    return {"ended": releases.ended(releases.start("absent"))}
+    """The registry says that it has no such image."""
+    with empty_registry() as registry:
+        run = releases.start("absent", of=f"{registry}/service:absent")
+        return {"ended": releases.ended(run)}
 
 
 def crash(releases: Releases) -> Played:

@@ -75,13 +75,14 @@ class Releases:
         self.api = AirflowApi(AirflowSession(airflow.url, login))
         self.load = Load(shop)
 
-    def start(self, version: str, *, run_id: str = "", dag_id: str = "") -> DagRun:
+    def start(self, version: str, *, of: str = "", run_id: str = "", dag_id: str = "") -> DagRun:
         """Ask for a release, and wait a moment for its begin.
 
+        :param of: its image, where it is none of the node's.
         :param run_id: where a version is released more than once.
         :param dag_id: another DAG than the shop's own.
         """
-        conf = {"version": version, "image": image(version)}
+        conf = {"version": version, "image": of or image(version)}
         with _starting:
             run = self._ask_for(dag_id or self.shop.name, run_id or f"release-{version}", conf)
             end = time.monotonic() + _BEGUN_SECONDS

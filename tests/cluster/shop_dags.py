@@ -88,6 +88,13 @@ def _source(conn_id: str, every: str) -> dict[str, str]:
 _TEXTS = {
     SWITCH: document(SWITCH, canary=_ONE_SWITCH),
     REFUSING: document(REFUSING, on_busy="refuse"),
+    # Requests fail, too, while none of its pods is ready, and one restart may be an accident: so it
+    # is asked for its latency alone, for long enough to crash again.
+    "crash-loop": document(
+        "crash-loop",
+        canary={"steps": [{"weight": 20, "hold": "40s"}]},
+        analysis={"metrics": [it for it in METRICS if it["name"] == "p99_latency"]},
+    ),
     "silent": document("silent", analysis={"source": _source("silent", "1s")}),
     "queue": document(
         "queue",

@@ -58,7 +58,7 @@ def test_a_version_that_takes_too_much_memory_is_rolled_back(
 @pytest.mark.parametrize(
     ("scene", "words"),
     [
-        ("absent", "ImagePull"),
+        ("absent", "service:absent: not found"),
         ("crash", "cannot read the price list"),
         ("never-ready", "timed out progressing"),
         ("quota", "exceeded quota: small"),
@@ -142,7 +142,10 @@ def test_a_promotion_that_gets_stuck_is_red_and_leaves_traffic_where_it_was_judg
 def test_a_crash_loop_after_the_first_requests_ends_the_release(
     play: Callable[[str], Played],
 ) -> None:
-    """Flagger gave it a new deadline with each restart, and raised its weight meanwhile."""
+    """Flagger gave it a new deadline with each restart, and raised its weight meanwhile.
+
+    It is asked for its latency alone: what it does is seen at its pods.
+    """
     played = play("crash-loop")
     is_rolled_back(played["ended"], "crashes", "not available")
     is_untouched(played["shop"])

@@ -68,9 +68,17 @@ class AirflowSide:
         return self
 
     def events(
-        self, trigger: Any, *, later: dict[float, Callable[[], object]] | None = None
+        self,
+        trigger: Any,
+        *,
+        later: dict[float, Callable[[], object]] | None = None,
+        seconds_after: float = 0.0,
     ) -> list[str]:
-        """Run a trigger to its end; return its events by class name."""
+        """Run a trigger to its end; return its events by class name.
+
+        :param later: what happens at a second of the loop's time.
+        :param seconds_after: how long the triggerer lives on after the end.
+        """
 
         async def run() -> list[str]:
             loop = asyncio.get_running_loop()
@@ -79,6 +87,7 @@ class AirflowSide:
             events: AsyncIterator[Any] = trigger.run()
             found = [type(event).__name__ async for event in events]
             self.ended_after = loop.time()
+            await asyncio.sleep(seconds_after)
             return found
 
         return run_virtual(run())

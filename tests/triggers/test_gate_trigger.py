@@ -11,7 +11,7 @@ import pytest
 from airflow.models.trigger import Trigger
 from airflow.triggers.base import BaseTrigger
 from airflow_side import TASK, AirflowSide
-from gates import MINE, at_ten_percent, attempt_of, is_safe, started
+from gates import MINE, OTHER, at_ten_percent, attempt_of, is_safe, started
 from in_memory import make_spec, open_split
 from virtual_time import run_virtual
 
@@ -76,6 +76,43 @@ def test_a_way_back_that_failed_is_told(side: AirflowSide) -> None:
     side.world.router.write_fault = PermanentAdapterError("read-only", system="router")
     assert side.events(trigger()) == ["TaskFailedEvent"]
     assert side.said("step_01.gate")[1] == "could not put the traffic back: router: read-only"
+
+
+def test_until_the_rollback_task_is_there_the_way_back_is_tried_beside_it(
+    side: AirflowSide,
+) -> None:
+    side.world.provider.bad_share = 0.5
+    side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
+    back = {20.0: lambda: setattr(side.world.router, "write_fault", None)}
+    assert side.events(trigger(), later=back, seconds_after=22.0) == ["TaskFailedEvent"]
+    assert side.ended_after < 15.0, "its task has to end, whatever it still tries"
+    assert is_safe(side.world)
+    assert side.world.closed
+
+
+def test_what_is_tried_beside_the_rollback_task_has_an_end_and_closes_its_connections(
+    side: AirflowSide,
+) -> None:
+    side.world.provider.bad_share = 0.5
+    side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
+    back = {100.0: lambda: setattr(side.world.router, "write_fault", None)}
+    assert side.events(trigger(), later=back, seconds_after=120.0) == ["TaskFailedEvent"]
+    assert side.world.router.split == open_split(MINE, weight=10)
+    assert side.world.closed
+
+
+def test_a_gate_that_has_ended_leaves_the_release_after_it_alone(side: AirflowSide) -> None:
+    side.world.provider.bad_share = 0.5
+    side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
+    theirs = open_split(OTHER, weight=50)
+
+    def released_again() -> None:
+        side.world.router.write_fault = None
+        side.world.router.split = theirs
+
+    later = {20.0: released_again}
+    assert side.events(trigger(), later=later, seconds_after=60.0) == ["TaskFailedEvent"]
+    assert side.world.router.split == theirs
 
 
 def test_the_start_is_read_from_the_promote_task(side: AirflowSide) -> None:

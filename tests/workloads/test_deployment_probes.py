@@ -28,6 +28,16 @@ from airflow_rollout.wire import HttpResponse
 from airflow_rollout.workloads.deployment import DeploymentWorkload
 
 COMPLETE = condition("Progressing", "True", reason="NewReplicaSetAvailable")
+# What containerd says of a registry's 404 and of a layer of its own, and what CRI-O says of a 404.
+NOT_FOUND = (
+    'rpc error: code = NotFound desc = failed to pull and unpack image "r/shop:2": failed to '
+    'resolve reference "r/shop:2": r/shop:2: not found'
+)
+NO_SNAPSHOT = (
+    'rpc error: code = NotFound desc = failed to pull and unpack image "r/shop:2": failed to '
+    "prepare extraction snapshot: parent snapshot sha256:0b does not exist: not found"
+)
+UNKNOWN = "reading manifest 2 in r/shop: manifest unknown"
 SCHEDULED = {"message": "Insufficient cpu", "lastTransitionTime": "1970-01-12T13:46:20Z"}
 
 
@@ -61,6 +71,10 @@ def test_once_complete_the_canary_may_lose_a_pod_but_not_its_availability(
     [
         (container(state={"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}),
          "ImagePullBackOff: not found"),
+        (container(state={"waiting": {"reason": "ErrImagePull", "message": NOT_FOUND}}),
+         "ErrImagePull: .*not found"),
+        (container(state={"waiting": {"reason": "ErrImagePull", "message": UNKNOWN}}),
+         "ErrImagePull: .*manifest unknown"),
         (container(state={"waiting": {"reason": "InvalidImageName", "message": "bad"}}),
          "InvalidImageName"),
         (container(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=CRASHED),
@@ -89,6 +103,7 @@ def test_a_pod_that_will_not_mend_itself_ends_the_wait_with_its_reason(
     "status",
     [
         container(state={"waiting": {"reason": "ErrImagePull", "message": "timeout"}}),
+        container(state={"waiting": {"reason": "ErrImagePull", "message": NO_SNAPSHOT}}),
         container(state={"waiting": {"reason": "ContainerCreating"}}),
         container(restartCount=1, lastState=CRASHED, state={"running": {}}),
         {"conditions": [condition("PodScheduled", "False", **SCHEDULED)]},
