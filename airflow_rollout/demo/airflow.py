@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,11 @@ from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, Login
 from airflow_rollout.demo.airflow_settings import (
     ADMIN,
-    LOCAL_SETTINGS,
-    SQLITE_SETTINGS,
     AirflowPorts,
     Settings,
     airflow_cfg,
     component_environment,
+    local_settings,
 )
 from airflow_rollout.demo.loopback import answers
 from airflow_rollout.demo.part import Part
@@ -62,6 +61,7 @@ class AirflowLab(Part):
     :param database_url: SQLAlchemy URL; SQLite in `home` when not given.
     :param settings: airflow.cfg options on top of the lab's.
     :param env: further environment of the components.
+    :param preload: modules that every task loads, loaded once instead.
     :param processes: who owns the processes; one of its own when not given.
     """
 
@@ -74,6 +74,7 @@ class AirflowLab(Part):
         database_url: str | None = None,
         settings: Settings | None = None,
         env: Mapping[str, str] | None = None,
+        preload: Sequence[str] = (),
         processes: Processes | None = None,
     ) -> None:
         self._temporary = Path(tempfile.mkdtemp(prefix="airflow-lab-")) if home is None else None
@@ -86,6 +87,7 @@ class AirflowLab(Part):
         self.env = component_environment(self.home, connections or {}) | dict(env or {})
         self._database_url = database_url
         self._settings = settings
+        self._preload = preload
         self._owns_processes = processes is None
         self._processes = processes or Processes(self.home / "components", remove=self._temporary)
         self._started: dict[str, datetime] = {}
@@ -132,8 +134,8 @@ class AirflowLab(Part):
         # Airflow looks for its local settings in this directory.
         (self.home / "config").mkdir(exist_ok=True)
         is_sqlite = config["database"]["sql_alchemy_conn"].startswith("sqlite")
-        settings = SQLITE_SETTINGS if is_sqlite else LOCAL_SETTINGS
-        (self.home / "config" / "airflow_local_settings.py").write_text(settings)
+        text = local_settings(is_sqlite=is_sqlite, preload=self._preload)
+        (self.home / "config" / "airflow_local_settings.py").write_text(text)
         self.migrate()
 
     def start_components(self) -> None:

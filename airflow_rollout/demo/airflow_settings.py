@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
-    "LOCAL_SETTINGS", "SQLITE_SETTINGS", "AirflowPorts", "Settings", "airflow_cfg",
-    "component_environment",
+    "CLUSTER_MODULES", "AirflowPorts", "Settings", "airflow_cfg", "component_environment",
+    "local_settings",
 ]  # fmt: skip
 
 Settings = Mapping[str, Mapping[str, object]]
@@ -20,14 +20,20 @@ Settings = Mapping[str, Mapping[str, object]]
 
 ADMIN = "admin"
 
+# What the tasks of releases on Kubernetes load, for 0.7 s of processor time each.
+CLUSTER_MODULES = ("kubernetes.config",)
+
 # Tasks and parsed DAG files are forks of scheduler and DAG processor: what those have loaded before
 # no fork loads again. Half of a short task's time was that.
-LOCAL_SETTINGS = '''\
+_LOCAL_SETTINGS = '''\
 """Local settings of a lab's Airflow."""
 
+import importlib
 import sys
 
-if {"scheduler", "dag-processor"} & set(sys.argv):
+PRELOADED = {preload!r}
+
+if {{"scheduler", "dag-processor"}} & set(sys.argv):
     import anyio._backends._asyncio
     import jinja2.ext
     import prometheus_client.parser
@@ -35,6 +41,10 @@ if {"scheduler", "dag-processor"} & set(sys.argv):
     import airflow_rollout.analysis.judge
     import airflow_rollout.dag_factory
     import airflow_rollout.record
+
+if "scheduler" in sys.argv:
+    for name in PRELOADED:
+        importlib.import_module(name)
 '''
 
 # The lab's database is thrown away with it, and what is written outlives a killed process anyway:
@@ -47,9 +57,7 @@ if {"scheduler", "dag-processor"} & set(sys.argv):
 # gives up soon, its clients ask again, and everybody else outlasts that.
 # Left alone, SQLite gives a new trigger the number of one that was just removed, and what that one
 # still says to Airflow would be taken for the new one's, whose gate would end unasked.
-SQLITE_SETTINGS = (
-    LOCAL_SETTINGS
-    + """
+_SQLITE_SETTINGS = """
 from sqlalchemy import Table, event
 from sqlalchemy.engine import Engine
 
@@ -70,7 +78,6 @@ def never_give_a_number_twice(table, _connection, **_):
     if table.name == "trigger":
         table.dialect_options["sqlite"]["autoincrement"] = True
 """
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +87,15 @@ class AirflowPorts:
     api: int
     worker_log: int
     trigger_log: int
+
+
+def local_settings(*, is_sqlite: bool, preload: Sequence[str] = ()) -> str:
+    """Return the `airflow_local_settings.py` of all components.
+
+    :param preload: modules that every task loads.
+    """
+    text = _LOCAL_SETTINGS.format(preload=tuple(preload))
+    return text + _SQLITE_SETTINGS if is_sqlite else text
 
 
 def airflow_cfg(

@@ -17,6 +17,7 @@ import psutil
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.cli.watch import read_record
 from airflow_rollout.demo.airflow import AirflowLab
+from airflow_rollout.demo.airflow_settings import CLUSTER_MODULES
 from airflow_rollout.demo.answers import Answer, AnswerTail
 from airflow_rollout.demo.processes import wait_until
 from benchmarks.cluster.cases import ABORTED, GOOD, SILENT, STABLES, NodeCase
@@ -129,6 +130,7 @@ class NodeStage:
                         "prometheus": _http(fast.url),
                         "slow_prometheus": _http(slow.url),
                     },
+                    preload=CLUSTER_MODULES,
                 )
             )
             for name in STEPS:

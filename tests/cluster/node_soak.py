@@ -32,7 +32,7 @@ from soaking import Schedule, Soak, only, patiently
 
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.airflow import AirflowLab
-from airflow_rollout.demo.airflow_settings import Settings
+from airflow_rollout.demo.airflow_settings import CLUSTER_MODULES, Settings
 from airflow_rollout.release import Outcome
 
 __all__ = ["SERVICES", "NodeScene", "soak_airflow", "soak_on_node"]
@@ -225,7 +225,11 @@ def soak_airflow(
         }
         links = {**connections(lab, prometheus), **others}
         with AirflowLab(
-            dags, connections=links, database_url=database.url, settings=settings
+            dags,
+            connections=links,
+            database_url=database.url,
+            settings=settings,
+            preload=CLUSTER_MODULES,
         ) as airflow:
             yield airflow
 

@@ -10,10 +10,10 @@ import pytest
 
 from airflow_rollout.demo.airflow import AirflowLab
 from airflow_rollout.demo.airflow_settings import (
-    LOCAL_SETTINGS,
     AirflowPorts,
     airflow_cfg,
     component_environment,
+    local_settings,
 )
 from airflow_rollout.demo.processes import LabError
 
@@ -68,8 +68,20 @@ def test_components_keep_what_python_has_compiled(monkeypatch: pytest.MonkeyPatc
     [("scheduler", True), ("dag-processor", True), ("api-server", False), ("triggerer", False)],
 )
 def test_what_forks_tasks_has_loaded_the_package_before(component: str, is_loaded: bool) -> None:
-    program = f"{LOCAL_SETTINGS}\nprint('airflow_rollout.operators.promote' in sys.modules)"
+    settings = local_settings(is_sqlite=False)
+    program = f"{settings}\nprint('airflow_rollout.operators.promote' in sys.modules)"
     command = [sys.executable, "-c", program, component]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split()[-1] == str(is_loaded)
+
+
+@pytest.mark.parametrize(
+    ("component", "is_loaded"),
+    [("scheduler", True), ("dag-processor", False), ("triggerer", False)],
+)
+def test_what_starts_tasks_has_loaded_what_they_load(component: str, is_loaded: bool) -> None:
+    settings = local_settings(is_sqlite=True, preload=["wave"])
+    command = [sys.executable, "-c", f"{settings}\nprint('wave' in sys.modules)", component]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.split()[-1] == str(is_loaded)
 

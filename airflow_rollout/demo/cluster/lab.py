@@ -13,7 +13,7 @@ from typing import Any
 from airflow_rollout.cli.release import release_conf
 from airflow_rollout.cluster import RawObject, annotations_of, condition
 from airflow_rollout.demo.airflow import COMPONENTS, AirflowLab
-from airflow_rollout.demo.airflow_settings import Settings
+from airflow_rollout.demo.airflow_settings import CLUSTER_MODULES, Settings
 from airflow_rollout.demo.answers import AnswerTail
 from airflow_rollout.demo.cluster.login import ClusterLogin
 from airflow_rollout.demo.cluster.objects import LOAD_POD, deployment, load_pod, scripts, service
@@ -70,6 +70,7 @@ class ClusterLab:
             connections={ROUTER_CONN_ID: login.connection, LOAD_CONN_ID: metrics},
             home=self.home / "airflow",
             settings=settings,
+            preload=CLUSTER_MODULES,
             processes=self._processes,
         )
         self._page.start()
