@@ -27,6 +27,7 @@ _GROUPS = {
     "Node": ("v1", "nodes"),
     "ResourceQuota": ("v1", "resourcequotas"),
     "Service": ("v1", "services"),
+    "ServiceAccount": ("v1", "serviceaccounts"),
     "ValidatingAdmissionPolicy": (
         "admissionregistration.k8s.io/v1", "validatingadmissionpolicies",
     ),
@@ -45,14 +46,27 @@ class Admin:
     """Ask and change anything.
 
     :param url: the API server's address.
-    :param ca: its certificate.
+    :param token: the administrator's, empty where a certificate tells who asks.
+    :param ca: the server's certificate, None where the machine's own know it.
+    :param cert: the administrator's certificate and its key.
     :param manager: whose changes these are, in `managedFields`.
     """
 
-    def __init__(self, url: str, *, token: str, ca: Path, manager: str = "somebody") -> None:
-        self.url = url
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str,
+        ca: Path | None,
+        cert: tuple[str, str] | None = None,
+        manager: str = "somebody",
+    ) -> None:
+        self.url = url.rstrip("/")
+        # Some stand behind a proxy of their own.
+        self._below = urlsplit(self.url).path
         self._token = token
         self._ca = ca
+        self._cert = cert
         self._manager = manager
         self._threads = threading.local()
 
@@ -92,7 +106,9 @@ class Admin:
     def ask(
         self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
     ) -> bytes:
-        headers = {"authorization": f"Bearer {self._token}", "content-type": kind}
+        headers = {"content-type": kind}
+        if self._token:
+            headers["authorization"] = f"Bearer {self._token}"
         answer = self._answer(method, path, body, headers)
         text = answer.read()
         if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -110,7 +126,7 @@ class Admin:
             connection = kept or self._connection()
             self._threads.connection = None
             try:
-                connection.request(method, path, body, headers)
+                connection.request(method, self._below + path, body, headers)
                 answer = connection.getresponse()
             except OSError as error:
                 connection.close()
@@ -123,7 +139,9 @@ class Admin:
     def _connection(self) -> HTTPSConnection:
         place = urlsplit(self.url)
         # Its certificate is made when the server starts.
-        context = ssl.create_default_context(cafile=str(self._ca))
+        context = ssl.create_default_context(cafile=self._ca)
+        if self._cert is not None:
+            context.load_cert_chain(*self._cert)
         return HTTPSConnection(place.hostname or "", place.port, timeout=10, context=context)
 
 

@@ -8,10 +8,11 @@ import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import yaml
 from admin import Admin, RawObject
-from control_plane import RELEASER, ControlPlane
+from control_plane import ControlPlane
 from gateway_part import GATEWAY
 from images import image
 from kube_shop import Shop
@@ -19,7 +20,7 @@ from kube_shop import Shop
 from airflow_rollout.demo.part import Part
 from airflow_rollout.demo.processes import Processes, wait_until
 
-__all__ = ["ApiTier", "Lab", "connection"]
+__all__ = ["ApiTier", "Control", "Lab", "connection"]
 
 _GROUP = "gateway.networking.k8s.io"
 _SERVED_SECONDS = 60.0
@@ -27,10 +28,24 @@ _SERVED_SECONDS = 60.0
 EXAMPLE = Path(__file__).parents[2] / "examples/kubernetes"
 
 
+class Control(Protocol):
+    """An API server and two of its users.
+
+    :param releaser: the name of who releases, whose rights are those of the example's Role.
+    """
+
+    admin: Admin
+    releaser: str
+
+    def releaser_kubeconfig(self) -> Path:
+        """Write a kubeconfig of who releases and return its path."""
+        ...
+
+
 class Lab(Part):
     """What a test needs of an API server, whoever runs it."""
 
-    control: ControlPlane
+    control: Control
 
     @property
     def users_url(self) -> str:
@@ -62,7 +77,12 @@ class Lab(Part):
     ) -> None:
         for found in yaml.safe_load_all((EXAMPLE / file).read_text()):
             if not kinds or found["kind"] in kinds:
-                self.admin.apply(_placed(found, namespace, replicas), namespace)
+                placed = _placed(found, namespace, replicas, self.control.releaser)
+                self.admin.apply(self._named(placed), namespace)
+
+    def _named(self, found: RawObject) -> RawObject:
+        """Return an object of the example under the name that it has here."""
+        return found
 
 
 class ApiTier(Lab):
@@ -70,6 +90,8 @@ class ApiTier(Lab):
 
     :param binaries: the directory with both programs, for example `KUBEBUILDER_ASSETS`.
     """
+
+    control: ControlPlane
 
     def __init__(self, binaries: Path) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="rollout-api-"))
@@ -134,7 +156,7 @@ def _resource(kind: str, plural: str) -> RawObject:
     }
 
 
-def _placed(found: RawObject, namespace: str, replicas: int) -> RawObject:
+def _placed(found: RawObject, namespace: str, replicas: int, releaser: str) -> RawObject:
     """Return an object of the example as it stands on this node, for this user."""
     found = copy.deepcopy(found)
     if found["kind"] == "Deployment":
@@ -147,7 +169,7 @@ def _placed(found: RawObject, namespace: str, replicas: int) -> RawObject:
         found["spec"].update(parentRefs=[GATEWAY], hostnames=[f"{namespace}.test"])
     if found["kind"].endswith("Binding"):
         group = "rbac.authorization.k8s.io"
-        found["subjects"] = [{"kind": "User", "name": RELEASER, "apiGroup": group}]
+        found["subjects"] = [{"kind": "User", "name": releaser, "apiGroup": group}]
     return found
 
 

@@ -9,7 +9,12 @@ from functools import partial
 import hand
 from kube_lab import Shop
 from release_scenes import Played
-from releases import RATE, Releases
+from releases import GATE, RATE, Releases
+from route_watch import CANARY
+from shop_dags import HASTY
+
+from airflow_rollout.cli.airflow_api import AirflowApi
+from airflow_rollout.cli.airflow_values import DagRun
 
 __all__ = ["BROKEN_SCENES", "RIGHTS_AWAY_SECONDS"]
 
@@ -30,14 +35,55 @@ def _disturbed(change: Callable[[Shop], object], releases: Releases) -> Played:
     }  # fmt: skip
 
 
+def _by_click(click: Callable[[AirflowApi, DagRun], object], releases: Releases) -> Played:
+    releases.load.start(RATE)
+    run = releases.in_first_gate("v2")
+    click(releases.api, run)
+    changed_at = time.time()
+    # Of a run that was marked the teardown is still to come.
+    releases.over(run)
+    ended = releases.ended(run)
+    return {"ended": ended, "changed_at": changed_at, "answers": releases.load.stop()}
+
+
+def _click(click: Callable[[AirflowApi, DagRun], object]) -> Callable[[Releases], Played]:
+    return partial(_by_click, click)
+
+
+def _mark_gate(state: str, api: AirflowApi, run: DagRun) -> None:
+    api.set_task_state(run.dag_id, run.run_id, GATE, state)
+
+
+def _mark_run(state: str, api: AirflowApi, run: DagRun) -> None:
+    api.set_run_state(run.dag_id, run.run_id, state)
+
+
+def rights_gone(releases: Releases) -> Played:
+    """Take the rights away until the run has ended, and put traffic back by the command then."""
+    shop = releases.shop
+    releases.load.start(RATE)
+    run = releases.in_first_gate("v2")
+    shop.admin.delete("RoleBinding", "airflow-rollout", shop.name)
+    releases.over(run)
+    ended = releases.ended(run)
+    left = shop.weights().get(CANARY)
+    shop.lab.give_role(shop.name)
+    by_hand = releases.roll_back()
+    return {"ended": ended, "left": left, "by_hand": by_hand, "answers": releases.load.stop()}
+
+
 def _hand(change: Callable[[Shop], object]) -> Callable[[Releases], Played]:
     return partial(_disturbed, change)
 
 
 # The long ones first.
 BROKEN_SCENES: dict[str, Callable[[Releases], Played]] = {
+    HASTY: rights_gone,
     "autoscaled": _hand(hand.autoscaled),
     "rights-away": _hand(partial(hand.rights_away, seconds=RIGHTS_AWAY_SECONDS)),
+    "gate-success": _click(partial(_mark_gate, "success")),
+    "gate-failed": _click(partial(_mark_gate, "failed")),
+    "run-failed": _click(partial(_mark_run, "failed")),
     "weight": _hand(partial(hand.weight_changed, after=90)),
     "rule": _hand(hand.rule_removed),
     "record": _hand(hand.record_removed),

@@ -13,8 +13,7 @@ from airflow_rollout.demo.ports import free_ports
 from airflow_rollout.demo.processes import Processes, wait_until
 
 _TOKEN = "the-administrator"
-# Whoever releases has no more rights than the Role of the example gives.
-RELEASER = "releaser"
+_RELEASER = "releaser"
 _READY_SECONDS = 120.0
 
 
@@ -33,6 +32,8 @@ class ControlPlane(Part):
         self._pki = home / "pki"
         self.url = f"https://127.0.0.1:{self._port}"
         self.ca = self._pki / "apiserver.crt"
+        # Whoever releases has no more rights than the Role of the example gives.
+        self.releaser = _RELEASER
         self.admin = Admin(self.url, token=_TOKEN, ca=self.ca)
 
     def start_records(self) -> None:
@@ -99,7 +100,7 @@ class ControlPlane(Part):
         return path
 
     def releaser_kubeconfig(self) -> Path:
-        return self.kubeconfig(RELEASER, RELEASER)
+        return self.kubeconfig(_RELEASER, _RELEASER)
 
     @property
     def token(self) -> str:
@@ -109,7 +110,7 @@ class ControlPlane(Part):
         # In the old form (SEC1): from the newer one the API server reads no public key.
         command = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"]
         subprocess.run([*command, self._pki / "accounts.key"], check=True)
-        users = f'{_TOKEN},admin,admin,"system:masters"\n{RELEASER},{RELEASER},{RELEASER}\n'
+        users = f'{_TOKEN},admin,admin,"system:masters"\n{_RELEASER},{_RELEASER},{_RELEASER}\n'
         (self._pki / "users.csv").write_text(users)
 
     def _etcd(self) -> list[str]:

@@ -68,6 +68,8 @@ class KubeLab(Lab):
     :param binaries: what `node/build` made.
     """
 
+    control: ControlPlane
+
     def __init__(self, binaries: Path) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="rollout-k8s-"))
         self._lock = (Path(tempfile.gettempdir()) / "rollout-kubernetes.lock").open("w")

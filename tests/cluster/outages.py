@@ -47,16 +47,28 @@ class Outage:
     weightless_at: float
 
 
-def _gateway_and_node(lab: KubeLab) -> None:
+def _gateway_and_node(lab: KubeLab, _airflow: AirflowLab) -> None:
     for part in (lab.gateway, lab.node):
         part.kill()
         part.start()
 
 
-_BREAKS: dict[str, Callable[[KubeLab], None]] = {
-    "api-killed": lambda lab: lab.kill_api_server(AWAY_SECONDS),
-    "api-stopped": lambda lab: lab.stop_api_server(AWAY_SECONDS),
+def _airflow(_lab: KubeLab, airflow: AirflowLab) -> None:
+    """Kill all of it that a release needs at once, the one who judges too."""
+    for part in _OF_AIRFLOW:
+        airflow.kill(part)
+    for part in _OF_AIRFLOW:
+        airflow.start(part)
+    airflow.wait_ready()
+
+
+_OF_AIRFLOW = ("triggerer", "scheduler", "api-server")
+
+_BREAKS: dict[str, Callable[[KubeLab, AirflowLab], None]] = {
+    "api-killed": lambda lab, _: lab.kill_api_server(AWAY_SECONDS),
+    "api-stopped": lambda lab, _: lab.stop_api_server(AWAY_SECONDS),
     "node-killed": _gateway_and_node,
+    "airflow-killed": _airflow,
 }
 
 # The namespaces of all outages, which are also their DAGs' ids.
@@ -73,7 +85,7 @@ def play_outage(name: str, lab: KubeLab, airflow: AirflowLab) -> Outage:
                 releases.load.start(RATE)
             bad_run, good_run = both[0].start(_BAD), both[1].start(_GOOD)
             shops[0].until(lambda: shops[0].weights().get(CANARY) == 20, "traffic", 240.0)
-            _BREAKS[name](lab)
+            _BREAKS[name](lab, airflow)
             over_at = time.time()
             shops[0].until(partial(_is_weightless, shops[0]), "no weight", 120.0)
             weightless_at = time.time()

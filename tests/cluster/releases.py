@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from images import image
-from kube_lab import Shop
+from kube_lab import Shop, connection
 from rollout import Load, document
 from route_watch import CANARY
 
@@ -32,10 +35,11 @@ _FIRST_ANSWER_SECONDS = 120.0
 _starting = threading.Lock()
 _BEGUN_SECONDS = 10.0
 
+# The first gate's task.
+GATE = "step_01.gate"
 
 # The task that a run ends with, whatever was clicked.
 _LAST = "ensure_safe"
-_GATE = "step_01.gate"
 _ENDS = ("failed", "success", "skipped", "removed", "upstream_failed")
 
 DAG = """\
@@ -74,6 +78,7 @@ class Releases:
         login = Login(user=airflow.user, password=airflow.password)
         self.api = AirflowApi(AirflowSession(airflow.url, login))
         self.load = Load(shop)
+        self._dags = airflow.dags
 
     def start(self, version: str, *, of: str = "", run_id: str = "", dag_id: str = "") -> DagRun:
         """Ask for a release, and wait a moment for its begin.
@@ -112,7 +117,7 @@ class Releases:
             every=0.5,
         )
         self.shop.until(
-            lambda: self.api.task_states(run.dag_id, run.run_id).get(_GATE) == "deferred",
+            lambda: self.api.task_states(run.dag_id, run.run_id).get(GATE) == "deferred",
             "the first gate judges",
             every=1.0,
         )
@@ -131,6 +136,15 @@ class Releases:
         done = self.api.wait(run.dag_id, run.run_id, timeout_seconds=_PATIENCE_SECONDS)
         record = read_record(self.api, run.dag_id, run.run_id)
         return done, record.outcome if record else None
+
+    def roll_back(self) -> subprocess.CompletedProcess[str]:
+        """Put traffic back by the command that needs no Airflow."""
+        file = self._dags / f"{self.shop.name}.yaml"
+        return subprocess.run(
+            [sys.executable, "-m", "airflow_rollout.cli", "rollback", file],
+            env={**os.environ, "AIRFLOW_CONN_CLUSTER": connection(self.shop.lab)},
+            capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False,
+        )  # fmt: skip
 
     def ended(self, run: DagRun) -> Released:
         """Wait for the end of a run and return what it left."""

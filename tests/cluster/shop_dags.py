@@ -7,7 +7,10 @@ from pathlib import Path
 from releases import DAG, write_dag
 from rollout import METRICS, document
 
-__all__ = ["REFUSING", "SWITCH", "write_dags"]
+__all__ = ["HASTY", "REFUSING", "SWITCH", "write_dags"]
+
+# Whose way back is not tried for an hour.
+HASTY = "hasty"
 
 # Whose rollout is one switch, behind a test of its own: blue-green.
 SWITCH = "switch"
@@ -48,6 +51,14 @@ from airflow_rollout import rollout_dag
 
 rollout_dag("{namespace}.yaml", dag_id="{namespace}")
 rollout_dag("{namespace}.yaml", dag_id="{namespace}-too")
+"""
+
+_HASTY_DAG = """\
+from airflow_rollout import rollout_dag
+
+dag = rollout_dag("{namespace}.yaml", dag_id="{namespace}")
+for name in ("rollback", "ensure_safe"):
+    dag.get_task(name).deadline_seconds = 5.0
 """
 
 # The connection leads to a server that accepts and never answers.
@@ -106,4 +117,9 @@ _TEXTS = {
         analysis={"source": _source("slow_prometheus", "15s"), "interval": "15s"},
     ),
 }
-_DAGS = {SWITCH: _TESTED_DAG, REFUSING: _TWO_DAGS, "bad": _TELLING_DAG}
+_DAGS = {
+    SWITCH: _TESTED_DAG,
+    REFUSING: _TWO_DAGS,
+    HASTY: _HASTY_DAG,
+    "bad": _TELLING_DAG,
+}

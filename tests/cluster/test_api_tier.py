@@ -1,7 +1,8 @@
 """Router and workload against a real API server: bad input, rights, foreign objects, races.
 
-Nothing runs here, so the programs of `KUBEBUILDER_ASSETS` are enough (as `setup-envtest` brings
-them): `KUBEBUILDER_ASSETS=... pytest tests/cluster/test_api_tier.py`.
+Nothing has to run here, so the programs of `KUBEBUILDER_ASSETS` are enough (as `setup-envtest`
+brings them), or any cluster with the Gateway API whose administrator's kubeconfig is
+`ROLLOUT_TEST_KUBECONFIG`: `KUBEBUILDER_ASSETS=... pytest tests/cluster/test_api_tier.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 from api_lab import ApiTier, Lab
 from driver import SPEC, Driver
 from kube_shop import Shop
+from user_cluster import UserCluster
 
 from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused, RolloutError, SpecError
 from airflow_rollout.hooks.moves import Move
@@ -30,7 +32,10 @@ _RACES = 5
 
 @pytest.fixture(scope="module")
 def api(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    if assets := os.environ.get("KUBEBUILDER_ASSETS"):
+    if kubeconfig := os.environ.get("ROLLOUT_TEST_KUBECONFIG"):
+        with UserCluster(Path(kubeconfig)) as cluster:
+            yield cluster
+    elif assets := os.environ.get("KUBEBUILDER_ASSETS"):
         with ApiTier(Path(assets)) as tier:
             yield tier
     else:

@@ -9,6 +9,9 @@ from afterwards import failed_of, is_promoted, is_rolled_back, is_untouched
 from broken_scenes import RIGHTS_AWAY_SECONDS
 from images import image
 from release_scenes import Played
+from shop_dags import HASTY
+
+from airflow_rollout.release import Outcome
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
@@ -114,3 +117,43 @@ def test_rights_that_are_taken_away_are_said_and_asked_for_again(
     print(f"last canary request {last - played['changed_at']:.1f} s after they were back")
     assert last - played["changed_at"] < _SAFE_SECONDS
     is_untouched(played["shop"])
+
+
+def test_a_way_back_that_stays_forbidden_ends_loudly_and_the_command_goes_it_later(
+    play: Callable[[str], Played],
+) -> None:
+    played = play(HASTY)
+    ended = played["ended"]
+    assert ended.record.outcome is Outcome.FAILED_TO_ROLL_BACK
+    assert ended.run.state == "failed"
+    assert "FAILED TO ROLL BACK" in ended.record.reason
+    assert "forbidden" in ended.record.reason
+    # Refused is refused: nobody could take the weight away, and nobody gave it more.
+    assert played["left"] == 20
+    assert played["by_hand"].returncode == 0, played["by_hand"]
+    is_untouched(played["shop"])
+
+
+@pytest.mark.parametrize(
+    ("scene", "words"),
+    [("gate-failed", "step_01.gate was marked failed"), ("run-failed", "the run was ended before")],
+)
+def test_what_is_marked_failed_in_airflow_is_an_abort(
+    play: Callable[[str], Played], scene: str, words: str
+) -> None:
+    played = play(scene)
+    assert played["ended"].record.outcome is Outcome.ABORTED
+    assert played["ended"].run.state == "failed"
+    assert words in played["ended"].record.reason
+    last = max(one.sent for one in played["answers"] if one.version == "v2")
+    print(f"last canary request {last - played['changed_at']:.1f} s after the click")
+    is_untouched(played["shop"])
+    assert [answer for answer in played["answers"] if answer.is_failed] == []
+
+
+def test_a_gate_that_is_marked_success_lets_its_release_go_on(
+    play: Callable[[str], Played],
+) -> None:
+    played = play("gate-success")
+    is_promoted(played["ended"], played["shop"], "v2")
+    assert [answer for answer in played["answers"] if answer.is_failed] == []

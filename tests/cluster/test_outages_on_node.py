@@ -67,3 +67,12 @@ def test_a_gateway_and_then_a_node_that_die(broken: Callable[[str], Outage]) -> 
     outage = broken("node-killed")
     is_back(outage.bad)
     is_whole(outage.good)
+
+
+def test_an_airflow_that_dies_as_a_whole(broken: Callable[[str], Outage]) -> None:
+    outage = broken("airflow-killed")
+    is_back(outage.bad)
+    is_whole(outage.good)
+    for victim in (outage.bad, outage.good):
+        assert failed_of(victim.answers, "v1") == []
+        assert failed_of(victim.answers, "") == []
