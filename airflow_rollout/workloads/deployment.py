@@ -47,6 +47,8 @@ from airflow_rollout.workloads.canary_objects import (
     revision_of,
 )
 from airflow_rollout.workloads.pod_faults import (
+    SCHEDULE_SECONDS,
+    Fault,
     is_rolled_out,
     ready_text,
     workload_fault,
@@ -80,6 +82,7 @@ class DeploymentWorkload:
     :param name: the stable Deployment's name.
     :param container: the container that gets the new image; None: the only one.
     :param size: how many pods its canary has; behind one Service that is the weight.
+    :param schedule_seconds: how long one of the canary's pods may wait for a node.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class DeploymentWorkload:
         place: Place,
         container: str | None = None,
         size: Size = Size.FULL,
+        schedule_seconds: float = SCHEDULE_SECONDS,
     ) -> None:
         self._name = name
         self._container = container
@@ -96,6 +100,7 @@ class DeploymentWorkload:
         self._service = place.service
         self._arm_label = place.arm_label
         self._size = Size.BY_SHARE if place.arm_label else size
+        self._schedule_seconds = schedule_seconds
         self.grows = self._size is not Size.FULL
         self._last: dict[Arm, Probe] = {}
 
@@ -179,8 +184,7 @@ class DeploymentWorkload:
             except ObjectChanged as error:
                 raise TransientAdapterError(str(error), system=SYSTEM) from None
             return f"{self._name}-canary grows from {has} to {wanted} pods"
-        pods = await pods_of(found, canary.target, cluster, namespace=self._namespace)
-        fault = workload_fault(found, pods, at)
+        fault = await self._canary_fault(found, canary, at, cluster)
         if fault is not None and fault.is_final:
             raise self._error(await explained(fault, cluster, namespace=self._namespace))
         return "" if is_rolled_out(found) else f"{self._name}-canary has {ready_text(found)}"
@@ -303,8 +307,7 @@ class DeploymentWorkload:
     async def _probe_canary(self, found: RawObject, arm: Arm, at: float, cluster: Cluster) -> Probe:
         if found["spec"].get("replicas") == 0:
             return Probe(at=at, ok=False, detail=f"{self._name}-canary is scaled to 0", fatal=True)
-        pods = await pods_of(found, arm.target, cluster, namespace=self._namespace)
-        fault = workload_fault(found, pods, at)
+        fault = await self._canary_fault(found, arm, at, cluster)
         if fault is not None and fault.is_final:
             detail = await explained(fault, cluster, namespace=self._namespace)
             return Probe(at=at, ok=False, detail=detail, fatal=True)
@@ -316,6 +319,12 @@ class DeploymentWorkload:
             why = "" if serves else f", not available: {available.get('message')}"
             return Probe(at=at, ok=serves, detail=text + why)
         return Probe(at=at, ok=is_rolled_out(found), detail=text)
+
+    async def _canary_fault(
+        self, found: RawObject, arm: Arm, at: float, cluster: Cluster
+    ) -> Fault | None:
+        pods = await pods_of(found, arm.target, cluster, namespace=self._namespace)
+        return workload_fault(found, pods, at, schedule_seconds=self._schedule_seconds)
 
     async def _made_objects(
         self, stable: RawObject, service: RawObject, canary: Arm, cluster: Cluster

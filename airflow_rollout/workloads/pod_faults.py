@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_rollout.cluster import RawObject, condition
 
-__all__ = ["Fault", "is_rolled_out", "ready_text", "workload_fault"]
+__all__ = ["SCHEDULE_SECONDS", "Fault", "is_rolled_out", "ready_text", "workload_fault"]
 
 # `ErrImagePull` is only where `_ABSENT` tells why: a registry may fail once, and what stays so ends
 # here anyway, ten seconds later.
@@ -37,8 +37,8 @@ _ABSENT = re.compile(r"code = NotFound .*failed to resolve reference|manifest un
 # One restart may be an accident (a node, a lost connection at the start).
 _RESTARTS = 2
 
-# An autoscaler that could help takes longer; whoever has one makes room before the release.
-_UNSCHEDULABLE_SECONDS = 10.0
+# A cluster whose nodes are added on demand takes minutes: who has one says so.
+SCHEDULE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +53,22 @@ class Fault:
     crashed: tuple[str, str] | None = None
 
 
-def workload_fault(found: RawObject, pods: Iterable[RawObject], at: float) -> Fault | None:
+def workload_fault(
+    found: RawObject,
+    pods: Iterable[RawObject],
+    at: float,
+    *,
+    schedule_seconds: float = SCHEDULE_SECONDS,
+) -> Fault | None:
     """Return what is wrong with a Deployment and its pods: what a pod says, before "too late".
 
     :param at: now, in epoch seconds.
+    :param schedule_seconds: how long a pod may wait for a node.
     """
     failure = condition(found, "ReplicaFailure")
     if failure.get("status") == "True":
         return Fault(text=f"pods cannot be made: {failure.get('message')}", is_final=True)
-    fault = _worst(pods, at)
+    fault = _worst(pods, at, schedule_seconds)
     if fault is not None and fault.is_final:
         return fault
     progress = condition(found, "Progressing")
@@ -87,19 +94,22 @@ def ready_text(found: RawObject) -> str:
     return f"{ready} of {found['spec'].get('replicas', 1)} pods ready"
 
 
-def _worst(pods: Iterable[RawObject], at: float) -> Fault | None:
+def _worst(pods: Iterable[RawObject], at: float, schedule_seconds: float) -> Fault | None:
     """Return the worst fault of some pods: a final one before one that may pass."""
-    found = [fault for pod in pods for fault in _faults(pod, at)]
+    found = [fault for pod in pods for fault in _faults(pod, at, schedule_seconds)]
     return next((fault for fault in found if fault.is_final), found[0] if found else None)
 
 
-def _faults(pod: RawObject, at: float) -> Iterable[Fault]:
+def _faults(pod: RawObject, at: float, schedule_seconds: float) -> Iterable[Fault]:
     name = pod["metadata"]["name"]
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         since = _seconds(scheduled.get("lastTransitionTime"), at)
         text = f"pod {name} cannot be scheduled: {scheduled.get('message')}"
-        yield Fault(text=text, is_final=since > _UNSCHEDULABLE_SECONDS)
+        is_final = since > schedule_seconds
+        if is_final:
+            text += f" (for more than {schedule_seconds:g} s, `schedule_timeout`)"
+        yield Fault(text=text, is_final=is_final)
     status = pod.get("status") or {}
     for kind in ("initContainerStatuses", "containerStatuses"):
         for one in status.get(kind) or []:

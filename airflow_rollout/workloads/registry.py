@@ -13,6 +13,7 @@ from airflow_rollout.workloads.deployment import TARGET as DEPLOYMENT_TARGET
 from airflow_rollout.workloads.deployment import DeploymentWorkload
 from airflow_rollout.workloads.endpoints import TARGET as ENDPOINTS_TARGET
 from airflow_rollout.workloads.endpoints import EndpointsWorkload
+from airflow_rollout.workloads.pod_faults import SCHEDULE_SECONDS
 from airflow_rollout.workloads.sizes import Size
 
 __all__ = ["TARGETS", "WORKLOADS", "WorkloadKind", "make_workload"]
@@ -39,6 +40,8 @@ def _deployment(ref: WorkloadRef, place: Place) -> Workload:
         allowed={
             "container": "the container that gets the new image, the only one if not given",
             "size": f"of the canary: {' or '.join(_SIZES)}, {_SIZES[0]} if not given",
+            "schedule_timeout": "how long a pod of the canary may wait for a node, "
+            f"{SCHEDULE_SECONDS:g}s if not given; longer where nodes are added on demand",
         },
         path="workload",
     )
@@ -55,7 +58,11 @@ def _deployment(ref: WorkloadRef, place: Place) -> Workload:
         place=place,
         container=options.get("container"),
         size=Size(size or Size.FULL),
-    )
+        schedule_seconds=option_seconds(
+            options.get("schedule_timeout", f"{SCHEDULE_SECONDS:g}"),
+            path="workload.schedule_timeout", minimum=1, maximum=3600,
+        ),
+    )  # fmt: skip
 
 
 def _endpoints(ref: WorkloadRef, place: Place) -> Workload:  # noqa: ARG001 - it stands nowhere

@@ -15,6 +15,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "real"))
 
 from broken_scenes import BROKEN_SCENES
+from demo_run import play_demo
 from kube_lab import PROGRAMS, KubeLab, Shop, missing_here, node_binaries
 from node_soak import SERVICES, soak_airflow
 from outages import OUTAGES
@@ -28,6 +29,9 @@ from airflow_rollout.demo.airflow import AirflowLab
 
 # Scenes wait more than they compute, but two cores carry all of them.
 _AT_ONCE = 8
+
+# The demo's own place among the scenes.
+DEMO = "demo"
 
 # Tests of one run have namespaces of their own.
 _numbers = itertools.count(1)
@@ -109,19 +113,36 @@ def airflow(
 
 
 @pytest.fixture(scope="session")
-def played(kubernetes: KubeLab, airflow: AirflowLab) -> Iterator[dict[str, Future[Played]]]:
-    """Play all scenes side by side, and yield what will have come of each."""
+def played(
+    kubernetes: KubeLab,
+    airflow: AirflowLab,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, Future[Played]]]:
+    """Play all scenes that are asked for side by side, and yield what will have come of each."""
+    used = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    scenes = {**SCENES, **BROKEN_SCENES} if "play" in used else {}
 
     def one(name: str) -> Played:
         releases = Releases(kubernetes.namespace(name), airflow)
-        return {**{**SCENES, **BROKEN_SCENES}[name](releases), "shop": releases.shop}
+        return {**scenes[name](releases), "shop": releases.shop}
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        plays = {name: pool.submit(one, name) for name in (*SCENES, *BROKEN_SCENES)}
+        plays = {name: pool.submit(one, name) for name in scenes}
+        if "demo" in used:
+            # Last: what is tested after the scenes need not wait for it.
+            folder = tmp_path_factory.mktemp("demo")
+            plays[DEMO] = pool.submit(play_demo, kubernetes, folder)
         yield plays
         # Who ends the tests early does not wait for what has not begun.
         for play in plays.values():
             play.cancel()
+
+
+@pytest.fixture(scope="session")
+def demo(played: dict[str, Future[Played]]) -> Future[Played]:
+    """Return what will have come of the demo."""
+    return played[DEMO]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -24,8 +25,10 @@ from shop import (
 
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.release import Arm
+from airflow_rollout.spec.model import WorkloadRef
 from airflow_rollout.wire import HttpResponse
 from airflow_rollout.workloads.deployment import DeploymentWorkload
+from airflow_rollout.workloads.registry import make_workload
 
 COMPLETE = condition("Progressing", "True", reason="NewReplicaSetAvailable")
 # What containerd says of a registry's 404 and of a layer of its own, and what CRI-O says of a 404.
@@ -116,6 +119,21 @@ def test_what_may_pass_is_waited_for(
     pod(api, "p", "shop:2", **status)
     found = probed(api, workload, at=NOW - 15.0)
     assert (found.ok, found.fatal) == (False, False)
+
+
+def test_where_nodes_are_added_on_demand_a_pod_is_waited_for(api: KubeApi) -> None:
+    ref = WorkloadRef(kind="deployment", name="shop", options=(("schedule_timeout", "3m"),))
+    workload = make_workload(ref, namespace="prod", service="shop")
+    assert isinstance(workload, DeploymentWorkload)
+    deployed(api, workload)
+    pod(api, "p", "shop:2", conditions=[condition("PodScheduled", "False", **SCHEDULED)])
+    since = datetime.fromisoformat(SCHEDULED["lastTransitionTime"]).timestamp()
+    found = probed(api, workload, at=since + 179.0)
+    assert (found.ok, found.fatal) == (False, False)
+    assert "Insufficient cpu" in found.detail
+    found = probed(api, workload, at=since + 181.0)
+    assert found.fatal
+    assert "for more than 180 s, `schedule_timeout`" in found.detail
 
 
 def test_pods_of_another_image_and_dying_ones_say_nothing_of_the_canary(
