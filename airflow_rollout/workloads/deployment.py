@@ -13,21 +13,17 @@ complete to the Deployment's controller.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from airflow_rollout.analysis.readings import Probe
 from airflow_rollout.cluster import (
     Cluster,
     ObjectChanged,
     RawObject,
-    annotations_of,
     changed_by,
     condition,
     object_path,
-    pointer,
 )
 from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
 from airflow_rollout.release import Arm
@@ -39,7 +35,6 @@ from airflow_rollout.workloads.canary_objects import (
     canary_deployment,
     canary_labels,
     canary_service,
-    container_index,
     copied_revision,
     image_of,
     is_made_for,
@@ -54,6 +49,7 @@ from airflow_rollout.workloads.pod_faults import (
     workload_fault,
 )
 from airflow_rollout.workloads.pods import explained, pods_of
+from airflow_rollout.workloads.promotion_note import note_of, note_text, stable_change
 from airflow_rollout.workloads.sizes import Size, first_pods, pods_for, real_shares
 from airflow_rollout.workloads.surroundings import autoscalers, selecting_services
 
@@ -67,10 +63,6 @@ TARGET = TargetForm(
     description="The new version's image, with its tag or digest",
     pattern=r"^[^\s{}]+$",
 )
-
-# On the stable Deployment from its change to the end of the promotion: version, image and the
-# image before, which the way back puts in again.
-_PROMOTING = "airflow-rollout/promoting"
 
 # An API server that restarts says nothing about pods; metrics go on judging meanwhile.
 _UNASKED_SECONDS = 20.0
@@ -224,8 +216,7 @@ class DeploymentWorkload:
         stable = await self._stable(cluster)
         image = self._image(stable)
         if image != canary.target:
-            note = {"version": canary.version, "image": canary.target, "before": image}
-            await self._change_stable(stable, canary.target, json.dumps(note), cluster)
+            await self._change_stable(stable, canary.target, note_text(canary, image), cluster)
             return f"{self._name} gets {canary.target}"
         pods = await pods_of(stable, canary.target, cluster, namespace=self._namespace)
         fault = workload_fault(stable, pods, at=0.0)
@@ -252,7 +243,7 @@ class DeploymentWorkload:
     async def _end_promotion(self, canary: Arm, *, released: bool, cluster: Cluster) -> None:
         """Close the promotion of a canary: leave it, or put the image before in again."""
         stable = await cluster.get(self._path("deployments", self._name))
-        note = _promoting(stable)
+        note = note_of(stable)
         if stable is None or note.get("image") != canary.target:
             return
         taken_back = not released and self._image(stable) == canary.target
@@ -261,19 +252,7 @@ class DeploymentWorkload:
     async def _change_stable(
         self, stable: RawObject, image: str | None, note: str | None, cluster: Cluster
     ) -> None:
-        """Give stable another image (None: not), and leave or remove the note of the promotion."""
-        operations: list[dict[str, Any]] = []
-        place = pointer("metadata", "annotations", _PROMOTING)
-        if note is None:
-            operations.append({"op": "remove", "path": place})
-        else:
-            if not annotations_of(stable):
-                operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
-            operations.append({"op": "add", "path": place, "value": note})
-        if image is not None:
-            index = container_index(stable, self._container)
-            path = pointer("spec", "template", "spec", "containers", index, "image")
-            operations.append({"op": "replace", "path": path, "value": image})
+        operations = stable_change(stable, image=image, note=note, container=self._container)
         version = stable["metadata"]["resourceVersion"]
         try:
             await cluster.patch(self._path("deployments", self._name), version, operations)
@@ -391,15 +370,3 @@ class DeploymentWorkload:
 
 def _pods_wanted(stable: RawObject) -> int:
     return int(stable["spec"].get("replicas", 1))
-
-
-def _promoting(stable: RawObject | None) -> dict[str, str]:
-    """Return the note of a promotion that is under way, empty without one."""
-    text = annotations_of(stable).get(_PROMOTING) if stable else None
-    if not text:
-        return {}
-    try:
-        note = json.loads(text)
-    except ValueError:
-        return {}
-    return note if isinstance(note, dict) and {"image", "before"} <= note.keys() else {}
