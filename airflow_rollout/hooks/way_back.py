@@ -8,7 +8,10 @@ from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
 from airflow_rollout.release import ReleaseState, decide_abort, decide_seal
 
-__all__ = ["go_back"]
+__all__ = ["DEADLINE_SECONDS", "go_back"]
+
+# How long the way back is tried before its end is failed_to_roll_back.
+DEADLINE_SECONDS = 3600.0
 
 # After the record says 0, the data plane gets this long to show it before the next try.
 _SEEN_SECONDS = 30.0

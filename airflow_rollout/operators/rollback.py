@@ -14,7 +14,7 @@ from airflow_rollout.errors import RolloutError
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.moves import Move, persist
 from airflow_rollout.hooks.systems import open_systems
-from airflow_rollout.hooks.way_back import go_back
+from airflow_rollout.hooks.way_back import DEADLINE_SECONDS, go_back
 from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, owner_of, run_async
 from airflow_rollout.operators.causes import Cause, collect_pieces, find_cause, task_states
@@ -23,9 +23,6 @@ from airflow_rollout.release import Outcome, ReleaseState, TrafficSplit, describ
 from airflow_rollout.spec.model import RolloutSpec
 
 __all__ = ["RollbackOperator", "WayBackOperator", "is_sealed"]
-
-# How long the way back is tried before the run ends as failed_to_roll_back.
-DEADLINE_SECONDS = 3600.0
 
 # Tasks whose pieces tell whether a release of this attempt has ended, by the last part of their id.
 _ENDING = ("prepare", "promotion", "rollback")

@@ -19,7 +19,7 @@ from airflow_rollout.spec.model import RolloutSpec
 from airflow_rollout.triggers.airflow_patience import NothingThere, patient_connections, patiently
 from airflow_rollout.triggers.clock import Clock, rebased
 from airflow_rollout.triggers.gate_loop import GateLoop
-from airflow_rollout.triggers.handover import go_on
+from airflow_rollout.triggers.handover import Handover
 from airflow_rollout.triggers.traffic_watch import TrafficWatch
 from airflow_rollout.triggers.xcoms import TaskRef, XComNotebook, pull, read_result
 
@@ -105,6 +105,7 @@ class GateTrigger(BaseTrigger):
         # Beside the judging: a slow Airflow must not keep the gate from its first look.
         linking = asyncio.create_task(self._link(notebook, ref))
         connect = patient_connections(self.log.warning)
+        handover = Handover(f"{ref.dag_id} {ref.run_id} {step.id}")
         async with AsyncExitStack() as opened:
             systems = await opened.enter_async_context(
                 open_systems(spec, connect, partial(read_result, ref))
@@ -117,6 +118,7 @@ class GateTrigger(BaseTrigger):
                 clock=clock,
                 say=notebook.say,
                 later_steps=later_step_ids(spec, step.id),
+                handover=handover,
             )
             loop = GateLoop(
                 systems=systems,
@@ -129,9 +131,10 @@ class GateTrigger(BaseTrigger):
                 clock=clock,
                 live_seconds=self.live_seconds,
             )
-            piece = await loop.run()
-            if piece.stop is not None and piece.stop.written_at is None:
-                go_on(partial(watch.seal, piece.judgement.reason), opened.pop_all())
+            try:
+                piece = await loop.run()
+            finally:
+                handover.keep(opened)
         await self._last_words(notebook, ref, piece)
         await linking
         return piece.judgement.verdict is Verdict.PASS

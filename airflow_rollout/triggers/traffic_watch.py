@@ -13,6 +13,7 @@ from airflow_rollout.record import Attempt, Stop
 from airflow_rollout.release import ReleaseState, is_expected
 from airflow_rollout.traffic.base import Feature, Lease
 from airflow_rollout.triggers.clock import Clock
+from airflow_rollout.triggers.handover import Handover
 
 __all__ = ["TrafficWatch", "Unconfirmed"]
 
@@ -31,8 +32,8 @@ LONGEST_LEASE_SECONDS = 20.0
 # times more work than it could do. Until it follows, the gate holds and nothing passes.
 LIVE_GRACE_SECONDS = 30.0
 
-# The write of an abort is repeated for this long by the gate itself. Then the rollback task goes
-# on, and until it is there what `handover` leaves behind.
+# The write of an abort is repeated for this long by the gate itself. Then its task ends, for the
+# rollback task to try too, and `handover` goes on.
 STOP_SECONDS = 5.0
 
 # How long the gate looks for weight 0 in the data plane after its write.
@@ -53,6 +54,7 @@ class TrafficWatch:
     :param say: where a line for the log goes.
     :param later_steps: ids of the steps behind this one: a gate that was asleep while the release
         moved on to them leaves them alone.
+    :param handover: goes on with a stop that could not be written.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class TrafficWatch:
         clock: Clock,
         say: Callable[[str], None],
         later_steps: Collection[str] = (),
+        handover: Handover | None = None,
         timer: Timer = LOOP_TIMER,
     ) -> None:
         self._systems = systems
@@ -74,6 +77,7 @@ class TrafficWatch:
         self._say = say
         self._written_at = written_at
         self._later_steps = later_steps
+        self._handover = handover
         self._timer = timer
         self._unreadable = 0
 
@@ -119,11 +123,7 @@ class TrafficWatch:
         except AdapterError as error:
             self._say(f"could not renew the lease: {error}")
 
-    async def seal(self, reason: str) -> Move:
-        """Try once to seal the attempt at weight 0; the fence decides whether it may.
-
-        :raises RolloutError: the router could not be read or written.
-        """
+    async def _seal(self, reason: str) -> Move:
         token = self._attempt.token
         return await abort(
             self._systems,
@@ -145,7 +145,7 @@ class TrafficWatch:
         async def write() -> Move:
             nonlocal tries
             tries += 1
-            move = await self.seal(reason)
+            move = await self._seal(reason)
             self._say(f"traffic: {move.reason}")
             return move
 
@@ -154,6 +154,8 @@ class TrafficWatch:
                 write, seconds=STOP_SECONDS, on_error=self._complain, timer=self._timer
             )
         except Exception as error:  # noqa: BLE001 - the rollback task goes on where this ends
+            if self._handover is not None:
+                self._handover.begin(lambda: self._seal(reason))
             text = str(error) if isinstance(error, RolloutError) else repr(error)
             return replace(stop, tries=tries, error=text)
         if move.split is None or move.split.state is not ReleaseState.SEALED:

@@ -32,7 +32,9 @@ _CRASHES = "CrashLoopBackOff"
 
 # The registry itself has answered that it has no such image: in the words of containerd (NotFound
 # alone may be a snapshot of its own), and in those of the registry, which CRI-O and Docker repeat.
-_ABSENT = re.compile(r"code = NotFound .*failed to resolve reference|manifest unknown", re.DOTALL)
+_ABSENT = re.compile(
+    r"code = NotFound .*failed to resolve (reference|image)|manifest unknown", re.DOTALL
+)
 
 # One restart may be an accident (a node, a lost connection at the start).
 _RESTARTS = 2
@@ -46,11 +48,13 @@ class Fault:
     """One thing that is wrong.
 
     :param crashed: pod and container whose last words tell more, empty where there are none.
+    :param waits_for_node: whether no node has taken the pod yet.
     """
 
     text: str
     is_final: bool
     crashed: tuple[str, str] | None = None
+    waits_for_node: bool = False
 
 
 def workload_fault(
@@ -72,7 +76,9 @@ def workload_fault(
     if fault is not None and fault.is_final:
         return fault
     progress = condition(found, "Progressing")
-    if progress.get("reason") == "ProgressDeadlineExceeded":
+    # A Deployment that waits for a node may be late by its own clock, and goes on all the same.
+    waits = fault is not None and fault.waits_for_node
+    if progress.get("reason") == "ProgressDeadlineExceeded" and not waits:
         why = f" ({fault.text})" if fault else ""
         text = f"{ready_text(found)}: {progress.get('message')}{why}"
         return Fault(text=text, is_final=True)
@@ -109,7 +115,7 @@ def _faults(pod: RawObject, at: float, schedule_seconds: float) -> Iterable[Faul
         is_final = since > schedule_seconds
         if is_final:
             text += f" (for more than {schedule_seconds:g} s, `schedule_timeout`)"
-        yield Fault(text=text, is_final=is_final)
+        yield Fault(text=text, is_final=is_final, waits_for_node=True)
     status = pod.get("status") or {}
     for kind in ("initContainerStatuses", "containerStatuses"):
         for one in status.get(kind) or []:

@@ -25,6 +25,7 @@ _GROUPS = {
     "HTTPRoute": ("gateway.networking.k8s.io/v1", "httproutes"),
     "Namespace": ("v1", "namespaces"),
     "Node": ("v1", "nodes"),
+    "Pod": ("v1", "pods"),
     "ResourceQuota": ("v1", "resourcequotas"),
     "Service": ("v1", "services"),
     "ServiceAccount": ("v1", "serviceaccounts"),
@@ -84,6 +85,11 @@ class Admin:
             if error.code == 404:
                 return None
             raise
+
+    def create(self, body: RawObject, namespace: str = "") -> None:
+        """Make an object that there is not yet; `HTTPError` 409 where there is one."""
+        path = f"{self.path(body['kind'], '', namespace)}?fieldManager={self._manager}"
+        self.ask("POST", path, json.dumps(body).encode())
 
     def apply(self, body: RawObject, namespace: str = "") -> None:
         """Create or replace what this manager owns of an object."""

@@ -58,7 +58,7 @@ class Lab(Part):
 
     def place(self, name: str, *, replicas: int = 2) -> Shop:
         """Make a namespace with the example's service, route and Role; wait for nothing."""
-        self.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self._put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, "")
         self.give_role(name)
         self._apply_example("service.yaml", name, replicas=replicas)
         self._apply_example("route.yaml", name, kinds=("HTTPRoute",))
@@ -78,11 +78,10 @@ class Lab(Part):
         for found in yaml.safe_load_all((EXAMPLE / file).read_text()):
             if not kinds or found["kind"] in kinds:
                 placed = _placed(found, namespace, replicas, self.control.releaser)
-                self.admin.apply(self._named(placed), namespace)
+                self._put(placed, namespace)
 
-    def _named(self, found: RawObject) -> RawObject:
-        """Return an object of the example under the name that it has here."""
-        return found
+    def _put(self, found: RawObject, namespace: str) -> None:
+        self.admin.apply(found, namespace)
 
 
 class ApiTier(Lab):

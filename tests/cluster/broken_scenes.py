@@ -59,7 +59,7 @@ def _mark_run(state: str, api: AirflowApi, run: DagRun) -> None:
 
 
 def rights_gone(releases: Releases) -> Played:
-    """Take the rights away until the run has ended, and put traffic back by the command then."""
+    """Take the rights away until the run has ended, and give them back then."""
     shop = releases.shop
     releases.load.start(RATE)
     run = releases.in_first_gate("v2")
@@ -68,8 +68,12 @@ def rights_gone(releases: Releases) -> Played:
     ended = releases.ended(run)
     left = shop.weights().get(CANARY)
     shop.lab.give_role(shop.name)
+    took = shop.until(lambda: shop.weights().get(CANARY) == 0, "the canary's weight is gone")
     by_hand = releases.roll_back()
-    return {"ended": ended, "left": left, "by_hand": by_hand, "answers": releases.load.stop()}
+    return {
+        "ended": ended, "left": left, "took": took, "by_hand": by_hand,
+        "answers": releases.load.stop(),
+    }  # fmt: skip
 
 
 def _hand(change: Callable[[Shop], object]) -> Callable[[Releases], Played]:

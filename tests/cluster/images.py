@@ -55,8 +55,10 @@ def empty_registry() -> Iterator[str]:
     """Yield the address of a registry that has no image; of loopback, so without TLS."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Empty) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def write_archive(binary: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ from kube_lab import KubeLab, Shop
 from releases import RATE, Released, Releases
 from route_watch import CANARY, RouteWatch
 
-from airflow_rollout.demo.airflow import AirflowLab
+from airflow_rollout.demo.airflow import COMPONENTS, AirflowLab
 from airflow_rollout.demo.answers import Answer
 
 __all__ = ["OUTAGES", "Outage", "Victim", "play_outage"]
@@ -54,15 +54,13 @@ def _gateway_and_node(lab: KubeLab, _airflow: AirflowLab) -> None:
 
 
 def _airflow(_lab: KubeLab, airflow: AirflowLab) -> None:
-    """Kill all of it that a release needs at once, the one who judges too."""
-    for part in _OF_AIRFLOW:
+    """Kill all of it at once, the one who judges too."""
+    for part in COMPONENTS:
         airflow.kill(part)
-    for part in _OF_AIRFLOW:
+    for part in COMPONENTS:
         airflow.start(part)
     airflow.wait_ready()
 
-
-_OF_AIRFLOW = ("triggerer", "scheduler", "api-server")
 
 _BREAKS: dict[str, Callable[[KubeLab, AirflowLab], None]] = {
     "api-killed": lambda lab, _: lab.kill_api_server(AWAY_SECONDS),
@@ -70,6 +68,9 @@ _BREAKS: dict[str, Callable[[KubeLab, AirflowLab], None]] = {
     "node-killed": _gateway_and_node,
     "airflow-killed": _airflow,
 }
+
+# What breaks those who judge breaks them while they do.
+_AT_THE_GATE = ("airflow-killed",)
 
 # The namespaces of all outages, which are also their DAGs' ids.
 OUTAGES = tuple(f"{outage}-{kind}" for outage in _BREAKS for kind in ("bad", "good"))
@@ -85,6 +86,9 @@ def play_outage(name: str, lab: KubeLab, airflow: AirflowLab) -> Outage:
                 releases.load.start(RATE)
             bad_run, good_run = both[0].start(_BAD), both[1].start(_GOOD)
             shops[0].until(lambda: shops[0].weights().get(CANARY) == 20, "traffic", 240.0)
+            if name in _AT_THE_GATE:
+                for releases, run in zip(both, (bad_run, good_run), strict=True):
+                    releases.wait_for_gate(run, or_its_end=True)
             _BREAKS[name](lab, airflow)
             over_at = time.time()
             shops[0].until(partial(_is_weightless, shops[0]), "no weight", 120.0)

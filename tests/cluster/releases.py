@@ -116,12 +116,17 @@ class Releases:
             240.0,
             every=0.5,
         )
+        self.wait_for_gate(run)
+        return run
+
+    def wait_for_gate(self, run: DagRun, *, or_its_end: bool = False) -> None:
+        """Wait until the first gate judges; or until it has, where it may be that quick."""
+        wanted = ("deferred", *_ENDS) if or_its_end else ("deferred",)
         self.shop.until(
-            lambda: self.api.task_states(run.dag_id, run.run_id).get(GATE) == "deferred",
+            lambda: self.api.task_states(run.dag_id, run.run_id).get(GATE) in wanted,
             "the first gate judges",
             every=1.0,
         )
-        return run
 
     def over(self, run: DagRun) -> tuple[DagRun, Outcome | None]:
         """Wait for the end of a run, its teardown included: a marked run ends before it.

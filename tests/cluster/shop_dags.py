@@ -7,7 +7,10 @@ from pathlib import Path
 from releases import DAG, write_dag
 from rollout import METRICS, document
 
-__all__ = ["HASTY", "REFUSING", "SWITCH", "write_dags"]
+__all__ = ["HASTY", "MARKED", "REFUSING", "SWITCH", "write_dags"]
+
+# Whose gate or run somebody marks in Airflow.
+MARKED = ("gate-success", "gate-failed", "run-failed")
 
 # Whose way back is not tried for an hour.
 HASTY = "hasty"
@@ -96,7 +99,11 @@ def _source(conn_id: str, every: str) -> dict[str, str]:
     return {"provider": "prometheus", "conn_id": conn_id, "every": every}
 
 
+# Longer than any test: what ends the step is what the test does.
+_LONG_HOLD = {"steps": [{"weight": 20, "hold": "20m"}], "verify": "5s"}
+
 _TEXTS = {
+    **{name: document(name, canary=_LONG_HOLD) for name in MARKED},
     SWITCH: document(SWITCH, canary=_ONE_SWITCH),
     REFUSING: document(REFUSING, on_busy="refuse"),
     # Requests fail, too, while none of its pods is ready, and one restart may be an accident: so it

@@ -119,7 +119,7 @@ def test_rights_that_are_taken_away_are_said_and_asked_for_again(
     is_untouched(played["shop"])
 
 
-def test_a_way_back_that_stays_forbidden_ends_loudly_and_the_command_goes_it_later(
+def test_a_way_back_that_stays_forbidden_ends_loudly_and_is_gone_when_it_may_be(
     play: Callable[[str], Played],
 ) -> None:
     played = play(HASTY)
@@ -130,7 +130,10 @@ def test_a_way_back_that_stays_forbidden_ends_loudly_and_the_command_goes_it_lat
     assert "forbidden" in ended.record.reason
     # Refused is refused: nobody could take the weight away, and nobody gave it more.
     assert played["left"] == 20
+    # The run is over, and the triggerer still asks. The command removes what is left.
+    assert played["took"] < _SAFE_SECONDS
     assert played["by_hand"].returncode == 0, played["by_hand"]
+    assert "already safe" in played["by_hand"].stdout
     is_untouched(played["shop"])
 
 
@@ -147,6 +150,7 @@ def test_what_is_marked_failed_in_airflow_is_an_abort(
     assert words in played["ended"].record.reason
     last = max(one.sent for one in played["answers"] if one.version == "v2")
     print(f"last canary request {last - played['changed_at']:.1f} s after the click")
+    assert last - played["changed_at"] < _GONE_SECONDS
     is_untouched(played["shop"])
     assert [answer for answer in played["answers"] if answer.is_failed] == []
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 import urllib.error
+from http import HTTPStatus
 from pathlib import Path
 
 from admin import Admin, RawObject
@@ -19,7 +20,7 @@ __all__ = ["UserCluster"]
 
 _HOME = "airflow-rollout-tests"
 _ACCOUNT = "releaser"
-_GATEWAYS = "/apis/gateway.networking.k8s.io/v1"
+_GATEWAYS = "gateway.networking.k8s.io"
 _TOKEN_SECONDS = 3600
 _GONE_SECONDS = 120.0
 
@@ -28,7 +29,8 @@ class UserCluster(Lab):
     """Use the current context of a kubeconfig, whose user may do anything.
 
     Makes a namespace for whoever releases and one for each test, and a ClusterRole with its
-    binding; removes all of them at the end.
+    binding; what is there already under such a name is somebody's, and ends the tests. All that was
+    made is removed at the end. No pod of it ever runs.
 
     :param kubeconfig: its file.
     """
@@ -36,45 +38,60 @@ class UserCluster(Lab):
     def __init__(self, kubeconfig: Path) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="rollout-user-"))
         self.control = _Control(kubeconfig, self._home)
-        self._is_ours = False
+        self._made: list[tuple[str, str]] = []
 
     def come_up(self) -> None:
-        if not self._has_gateways():
-            raise AssertionError("this cluster has no Gateway API (HTTPRoute v1): install it first")
-        if self.admin.get("Namespace", _HOME) is not None:
-            raise AssertionError(f"there is a namespace {_HOME} already: remove it first")
-        self._is_ours = True
-        self.admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _HOME}})
+        found = json.loads(self.admin.ask("GET", "/apis"))
+        if _GATEWAYS not in [one["name"] for one in found["groups"]]:
+            raise AssertionError("this cluster has no Gateway API: install it first")
+        self._put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _HOME}}, "")
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": _ACCOUNT}}
-        self.admin.apply(account, _HOME)
+        self._put(account, _HOME)
         self.give_cluster_role()
 
     def close(self) -> None:
         shutil.rmtree(self._home, ignore_errors=True)
-        if not self._is_ours:
-            return
-        for kind in ("ClusterRoleBinding", "ClusterRole", "Namespace"):
-            if self.admin.get(kind, _HOME) is not None:
-                self.admin.delete(kind, _HOME)
+        made = list(reversed(self._made))
+        left = [one for one in made if not self._is_deleted(*one)]
         wait_until(
-            lambda: self.admin.get("Namespace", _HOME) is None,
-            what=f"the end of namespace {_HOME}", timeout_seconds=_GONE_SECONDS,
+            lambda: all(self.admin.get(*one) is None for one in made if one not in left),
+            what=f"the end of {made}", timeout_seconds=_GONE_SECONDS,
         )  # fmt: skip
+        assert left == [], f"could not remove {left}"
 
-    def _has_gateways(self) -> bool:
+    def _is_deleted(self, kind: str, name: str) -> bool:
+        """Delete what a test may have deleted already; one that stays keeps no other from it."""
         try:
-            found = json.loads(self.admin.ask("GET", _GATEWAYS))
-        except urllib.error.HTTPError:
+            found = self.admin.get(kind, name)
+            if found is not None and "deletionTimestamp" not in found["metadata"]:
+                self.admin.delete(kind, name)
+        except OSError as error:
+            print(f"{kind} {name}: {error}")
             return False
-        return any(one["kind"] == "HTTPRoute" for one in found["resources"])
+        return True
 
-    def _named(self, found: RawObject) -> RawObject:
-        # Whoever has installed the example there keeps it.
+    def _put(self, found: RawObject, namespace: str) -> None:
         if found["kind"].startswith("Cluster"):
+            # Whoever has installed the example there keeps it.
             found["metadata"]["name"] = _HOME
         if found["kind"] == "ClusterRoleBinding":
             found["roleRef"]["name"] = _HOME
-        return found
+        if found["kind"] == "Deployment":
+            # Its image is no image of that cluster's: nobody may ever fetch and run it.
+            found["spec"]["template"]["spec"]["schedulerName"] = "nobody"
+        if found["kind"] == "HTTPRoute":
+            found["spec"]["parentRefs"] = [{"name": "nowhere"}]
+        if namespace:
+            self.admin.apply(found, namespace)
+            return
+        try:
+            self.admin.create(found)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.CONFLICT:
+                raise
+            what = f"{found['kind']} {found['metadata']['name']}"
+            raise AssertionError(f"there is a {what} already: remove it first") from None
+        self._made.append((found["kind"], found["metadata"]["name"]))
 
 
 class _Control:
@@ -85,6 +102,8 @@ class _Control:
     def __init__(self, kubeconfig: Path, home: Path) -> None:
         found = Configuration()
         load_kube_config(str(kubeconfig), client_configuration=found)
+        if not found.verify_ssl or not found.host.startswith("https://"):
+            raise AssertionError(f"{kubeconfig}: only a server whose certificate is checked")
         bearer = next(iter(found.auth_settings().values()), {}).get("value") or ""
         self._home = home
         self._ca = found.ssl_ca_cert

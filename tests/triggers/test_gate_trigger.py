@@ -95,10 +95,24 @@ def test_what_is_tried_beside_the_rollback_task_has_an_end_and_closes_its_connec
 ) -> None:
     side.world.provider.bad_share = 0.5
     side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
-    back = {100.0: lambda: setattr(side.world.router, "write_fault", None)}
-    assert side.events(trigger(), later=back, seconds_after=120.0) == ["TaskFailedEvent"]
+    back = {3700.0: lambda: setattr(side.world.router, "write_fault", None)}
+    assert side.events(trigger(), later=back, seconds_after=3800.0) == ["TaskFailedEvent"]
     assert side.world.router.split == open_split(MINE, weight=10)
     assert side.world.closed
+
+
+def test_an_airflow_that_takes_no_record_holds_up_no_way_back(side: AirflowSide) -> None:
+    side.world.provider.bad_share = 0.5
+    side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
+    side.xcoms.hangs = True
+    seen: list[bool] = []
+    later = {
+        8.0: lambda: setattr(side.world.router, "write_fault", None),
+        11.0: lambda: seen.append(is_safe(side.world)),
+    }
+    side.events(trigger(), later=later, seconds_after=60.0)
+    assert seen == [True]
+    assert side.ended_after > 11.0
 
 
 def test_a_gate_that_has_ended_leaves_the_release_after_it_alone(side: AirflowSide) -> None:

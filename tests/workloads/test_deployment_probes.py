@@ -36,6 +36,11 @@ NOT_FOUND = (
     'rpc error: code = NotFound desc = failed to pull and unpack image "r/shop:2": failed to '
     'resolve reference "r/shop:2": r/shop:2: not found'
 )
+# The same by containerd's transfer service, from 2.1 on.
+NOT_FOUND_TOO = (
+    'rpc error: code = NotFound desc = failed to pull and unpack image "r/shop:2": failed to '
+    "resolve image: r/shop:2: not found"
+)
 NO_SNAPSHOT = (
     'rpc error: code = NotFound desc = failed to pull and unpack image "r/shop:2": failed to '
     "prepare extraction snapshot: parent snapshot sha256:0b does not exist: not found"
@@ -75,6 +80,8 @@ def test_once_complete_the_canary_may_lose_a_pod_but_not_its_availability(
         (container(state={"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}),
          "ImagePullBackOff: not found"),
         (container(state={"waiting": {"reason": "ErrImagePull", "message": NOT_FOUND}}),
+         "ErrImagePull: .*not found"),
+        (container(state={"waiting": {"reason": "ErrImagePull", "message": NOT_FOUND_TOO}}),
          "ErrImagePull: .*not found"),
         (container(state={"waiting": {"reason": "ErrImagePull", "message": UNKNOWN}}),
          "ErrImagePull: .*manifest unknown"),
@@ -131,6 +138,10 @@ def test_where_nodes_are_added_on_demand_a_pod_is_waited_for(api: KubeApi) -> No
     found = probed(api, workload, at=since + 179.0)
     assert (found.ok, found.fatal) == (False, False)
     assert "Insufficient cpu" in found.detail
+    # Stable's own deadline was copied, and may be shorter.
+    late = condition("Progressing", "False", reason="ProgressDeadlineExceeded", message="late")
+    api.objects[CANARY]["status"] = {"conditions": [late]}
+    assert not probed(api, workload, at=since + 179.0).fatal
     found = probed(api, workload, at=since + 181.0)
     assert found.fatal
     assert "for more than 180 s, `schedule_timeout`" in found.detail
