@@ -133,10 +133,15 @@ class Soak(Generic[Scene]):
     def _break_all(
         self, over: threading.Event, outages: Mapping[str, Callable[[], None]], every: float
     ) -> None:
-        """Let something die every now and then that all scenes need."""
+        """Let something die every now and then that all scenes need, everything in its turn.
+
+        Drawn one by one, three of six kinds were missing in two hundred schedules of one seed.
+        """
         chance = random.Random(self.seed)
+        turn: list[str] = []
         while not over.wait(chance.uniform(0.5, 1.5) * every):
-            name = chance.choice(sorted(outages))
+            turn = turn or chance.sample(sorted(outages), k=len(outages))
+            name = turn.pop()
             print(name, flush=True)
             outages[name]()
 
