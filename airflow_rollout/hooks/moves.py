@@ -49,6 +49,7 @@ __all__ = [
     "SETTLE_SECONDS",
     "Move",
     "abort",
+    "check_promotion",
     "is_conditional",
     "make_stable",
     "open_release",
@@ -138,6 +139,17 @@ async def raise_weight(
     )
 
 
+async def check_promotion(systems: Systems, *, token: Token, canary: Arm) -> None:
+    """Ask whether the canary may become stable, or is already.
+
+    :raises ReleaseRefused: it does not carry all traffic, or somebody has stopped this release.
+    """
+    found = await systems.read_split()
+    decision = decide_promotion(found, token=token, canary=canary)
+    if decision.action is Action.REFUSE:
+        raise ReleaseRefused(decision.reason, found=describe(found), wanted=_as_stable(canary))
+
+
 async def make_stable(
     systems: Systems, *, token: Token, canary: Arm, timer: Timer = LOOP_TIMER
 ) -> Move:
@@ -146,13 +158,17 @@ async def make_stable(
     def decide(found: TrafficSplit | None) -> Decision:
         return decide_promotion(found, token=token, canary=canary)
 
-    wanted = f"{canary.version} as the stable version"
+    wanted = _as_stable(canary)
     move = await _move(systems, decide, wanted=wanted, rising=timer)
     if move.wrote and not is_conditional(systems):
         # The last word of a release has to be true: an abort on its way lands before it is said.
         await timer.pause(SETTLE_SECONDS)
         return replace(await _move(systems, decide, wanted=wanted, rising=timer), wrote=True)
     return move
+
+
+def _as_stable(canary: Arm) -> str:
+    return f"{canary.version} as the stable version"
 
 
 async def stay(systems: Systems, *, token: Token, canary: Arm, reason: str) -> Move:

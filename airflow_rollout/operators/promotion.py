@@ -7,11 +7,24 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_rollout.errors import PermanentAdapterError, RolloutError, TransientAdapterError
+from airflow_rollout.errors import (
+    PermanentAdapterError,
+    ReleaseRefused,
+    RolloutError,
+    TransientAdapterError,
+)
 from airflow_rollout.hooks.connection import airflow_connections
-from airflow_rollout.hooks.moves import Move, make_stable, persist, stay, wait_live
+from airflow_rollout.hooks.moves import (
+    Move,
+    check_promotion,
+    make_stable,
+    persist,
+    stay,
+    wait_live,
+)
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.hooks.timer import LOOP_TIMER
+from airflow_rollout.hooks.way_back import go_back
 from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, run_async
 from airflow_rollout.operators.news import OnEvent, check_on_event
@@ -23,7 +36,8 @@ __all__ = ["PromoteCanaryOperator"]
 # How long the data plane may take to show the switch before the log says that it was not seen.
 _SEEN_SECONDS = 10.0
 
-# Between two looks at a stable workload that takes over.
+# Between two looks at a stable workload that takes over. The first only announces it.
+_FIRST_LOOK_SECONDS = 0.1
 _LOOK_SECONDS = 1.0
 
 # A canary that cannot be removed now has no traffic; the next release replaces it.
@@ -71,7 +85,10 @@ class PromoteCanaryOperator(ReleaseOperator):
     async def _promote(self, attempt: record.Attempt) -> tuple[Move, str]:
         async with open_systems(self.spec, airflow_connections()) as systems:
             try:
-                await _until_stable_serves(systems, attempt.canary, self.spec.ready_timeout_seconds)
+                await _until_stable_serves(systems, attempt, self.spec.ready_timeout_seconds)
+            except ReleaseRefused:
+                await self._take_back(systems, attempt)
+                raise
             except PermanentAdapterError as error:
                 await self._stay(systems, attempt, f"promotion stuck: {error}")
                 raise
@@ -102,22 +119,46 @@ class PromoteCanaryOperator(ReleaseOperator):
         except RolloutError:
             self.log.exception("could not leave the traffic where it is")
 
+    async def _take_back(self, systems: Systems, attempt: record.Attempt) -> None:
+        """Remove what stands on stable of a promotion that somebody stopped before it saw that.
 
-async def _until_stable_serves(systems: Systems, canary: Arm, seconds: float) -> None:
+        Whoever stopped it has done so already, unless the note on stable came after them.
+        """
+        owner, reason = attempt.token.owner, "stopped in its promotion"
+        try:
+            await go_back(systems, owner=owner, reason=reason)
+        except RolloutError:
+            self.log.exception("could not remove what is left of this promotion")
+
+
+async def _until_stable_serves(systems: Systems, attempt: record.Attempt, seconds: float) -> None:
     """Give the idle stable workload the canary's version and wait until it can take over.
 
     :raises PermanentAdapterError: it could not within `seconds`; the canary has all traffic still.
+    :raises TransientAdapterError: nor could the router's record be read.
+    :raises ReleaseRefused: somebody has stopped the release meanwhile.
     """
     end = LOOP_TIMER.now() + seconds
+    pause = _FIRST_LOOK_SECONDS
     while True:
+        doubt: RolloutError | None = None
         try:
-            missing = await systems.promote(canary)
+            await check_promotion(systems, token=attempt.token, canary=attempt.canary)
+            missing = await _missing(systems, attempt.canary)
         except TransientAdapterError as error:
-            missing = str(error)
+            doubt, missing = error, str(error)
         if not missing:
             return
         if LOOP_TIMER.now() > end:
-            raise PermanentAdapterError(
+            raise doubt or PermanentAdapterError(
                 f"stable has not taken over within {seconds:g} s: {missing}", system="workload"
             )
-        await LOOP_TIMER.pause(_LOOK_SECONDS)
+        await LOOP_TIMER.pause(pause)
+        pause = _LOOK_SECONDS
+
+
+async def _missing(systems: Systems, canary: Arm) -> str:
+    try:
+        return await systems.promote(canary)
+    except TransientAdapterError as error:
+        return str(error)

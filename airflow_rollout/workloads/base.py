@@ -55,7 +55,8 @@ class Workload(Protocol):
         """Give the idle stable workload the canary's version; wait for nothing.
 
         Called until it returns an empty text, which means that stable serves that version. What it
-        returns before that is what stable still waits for.
+        returns before that is what stable still waits for. Whoever calls asks the router's record
+        before each call whether the release may still be promoted.
         """
         ...
 

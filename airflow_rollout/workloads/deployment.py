@@ -13,6 +13,8 @@ complete to the Deployment's controller.
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -95,6 +97,7 @@ class DeploymentWorkload:
         self._schedule_seconds = schedule_seconds
         self.grows = self._size is not Size.FULL
         self._last: dict[Arm, Probe] = {}
+        self._id = uuid.uuid4().hex
 
     async def preflight(self, send: Send) -> list[str]:
         """Check that a canary can be made; return what a person should know.
@@ -210,14 +213,21 @@ class DeploymentWorkload:
     async def promote(self, canary: Arm, send: Send) -> str:
         """Give stable the canary's image; return what it still waits for.
 
+        The first call announces it by a note and changes nothing else; see `promotion_note` for why
+        the record has to be asked between two calls.
+
         :raises PermanentAdapterError: stable cannot run it; its old pods still serve.
         """
         cluster = Cluster(send, system=SYSTEM)
         stable = await self._stable(cluster)
         image = self._image(stable)
         if image != canary.target:
-            await self._change_stable(stable, canary.target, note_text(canary, image), cluster)
-            return f"{self._name} gets {canary.target}"
+            note = note_text(canary, image, by=self._id)
+            is_announced = note_of(stable) == json.loads(note)
+            new_image = canary.target if is_announced else None
+            await self._change_stable(stable, new_image, note, cluster)
+            will = "gets" if is_announced else "will get"
+            return f"{self._name} {will} {canary.target}"
         pods = await pods_of(stable, canary.target, cluster, namespace=self._namespace)
         fault = workload_fault(stable, pods, at=0.0)
         if fault is not None and fault.is_final:

@@ -1,6 +1,10 @@
-"""The note on the stable Deployment from its change to the end of the promotion. Pure.
+"""The note on the stable Deployment from before its change to the end of the promotion. Pure.
 
-It keeps version, image and the image before, which the way back puts in again.
+It keeps version, image and the image before, which the way back puts in again. It stands there
+before stable is changed: whoever promotes leaves it, asks the router's record whether that is still
+allowed, and changes stable only on the very object that bears it. Whoever goes back seals the
+record and takes the note away. So either the record is seen sealed or the change finds another
+object: a promotion that somebody has stopped changes nothing, however late it comes.
 """
 
 from __future__ import annotations
@@ -17,12 +21,14 @@ __all__ = ["note_of", "note_text", "stable_change"]
 _PLACE = "airflow-rollout/promoting"
 
 
-def note_text(canary: Arm, before: str) -> str:
+def note_text(canary: Arm, before: str, *, by: str) -> str:
     """Return the note of a promotion.
 
     :param before: the image that stable has until then.
+    :param by: who leaves it; nobody changes stable on the note of another.
     """
-    return json.dumps({"version": canary.version, "image": canary.target, "before": before})
+    note = {"version": canary.version, "image": canary.target, "before": before, "by": by}
+    return json.dumps(note)
 
 
 def note_of(stable: RawObject | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import hand
+from images import image
 from kube_lab import Shop
 from release_scenes import Played
 from releases import GATE, RATE, Releases
@@ -58,6 +59,19 @@ def _mark_run(state: str, api: AirflowApi, run: DagRun) -> None:
     api.set_run_state(run.dag_id, run.run_id, state)
 
 
+def promotion_ended(releases: Releases) -> Played:
+    """Mark a run failed in whose promotion stable has the new image and takes long to have it."""
+    shop = releases.shop
+    shop.patch("Deployment", "checkout", {"spec": {"minReadySeconds": 8}})
+    releases.load.start(RATE)
+    run = releases.start("v2")
+    shop.until(lambda: shop.stable_image() == image("v2"), "stable gets it", 240.0)
+    _mark_run("failed", releases.api, run)
+    releases.over(run)
+    ended = releases.ended(run)
+    return {"ended": ended, "answers": releases.load.stop()}
+
+
 def rights_gone(releases: Releases) -> Played:
     """Take the rights away until the run has ended, and give them back then."""
     shop = releases.shop
@@ -83,6 +97,7 @@ def _hand(change: Callable[[Shop], object]) -> Callable[[Releases], Played]:
 # The long ones first.
 BROKEN_SCENES: dict[str, Callable[[Releases], Played]] = {
     HASTY: rights_gone,
+    "promotion-failed": promotion_ended,
     "autoscaled": _hand(hand.autoscaled),
     "rights-away": _hand(partial(hand.rights_away, seconds=RIGHTS_AWAY_SECONDS)),
     "gate-success": _click(partial(_mark_gate, "success")),

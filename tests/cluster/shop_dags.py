@@ -7,13 +7,17 @@ from pathlib import Path
 from releases import DAG, write_dag
 from rollout import METRICS, document
 
-__all__ = ["HASTY", "MARKED", "REFUSING", "SWITCH", "write_dags"]
-
-# Whose gate or run somebody marks in Airflow.
-MARKED = ("gate-success", "gate-failed", "run-failed")
+__all__ = ["HASTY", "REFUSING", "SWITCH", "write_dags"]
 
 # Whose way back is not tried for an hour.
 HASTY = "hasty"
+
+# Whose first gate judges until the test ends it.
+_LONG = (
+    "gate-success", "gate-failed", "run-failed", HASTY, "rights-away", "weight", "rule", "record",
+    "stable-rolled", "canary-deleted", "canary-scaled", "route-gone", "service-gone",
+    "namespace-gone",
+)  # fmt: skip
 
 # Whose rollout is one switch, behind a test of its own: blue-green.
 SWITCH = "switch"
@@ -103,7 +107,7 @@ def _source(conn_id: str, every: str) -> dict[str, str]:
 _LONG_HOLD = {"steps": [{"weight": 20, "hold": "20m"}], "verify": "5s"}
 
 _TEXTS = {
-    **{name: document(name, canary=_LONG_HOLD) for name in MARKED},
+    **{name: document(name, canary=_LONG_HOLD) for name in _LONG},
     SWITCH: document(SWITCH, canary=_ONE_SWITCH),
     REFUSING: document(REFUSING, on_busy="refuse"),
     # Requests fail, too, while none of its pods is ready, and one restart may be an accident: so it

@@ -155,6 +155,21 @@ def test_what_is_marked_failed_in_airflow_is_an_abort(
     assert [answer for answer in played["answers"] if answer.is_failed] == []
 
 
+def test_a_run_that_is_marked_failed_in_its_promotion_leaves_stable_as_it_was(
+    play: Callable[[str], Played],
+) -> None:
+    """Its task lives on for a moment, and may give stable nothing any more."""
+    played = play("promotion-failed")
+    shop = played["shop"]
+    assert played["ended"].record.outcome is Outcome.ABORTED
+    assert played["ended"].run.state == "failed"
+    shop.until(lambda: shop.answers(20) == {"v1": 20}, "stable is the old version alone")
+    is_untouched(shop)
+    notes = shop.get("Deployment")["metadata"].get("annotations", {})
+    assert [name for name in notes if name.startswith("airflow-rollout")] == []
+    assert failed_of(played["answers"], "v1") == []
+
+
 def test_a_gate_that_is_marked_success_lets_its_release_go_on(
     play: Callable[[str], Played],
 ) -> None:

@@ -155,6 +155,7 @@ def test_the_share_of_the_pods_follows_the_weights_and_the_promotion_ends_it(
         seen.append(cluster.share())
     assert seen == [(4, 0), (4, 1), (4, 4), (0, 4)]
     assert run(systems.promote(CANARY))
+    assert run(systems.promote(CANARY))
     assert run(systems.promote(CANARY)) == ""
     run(make_stable(systems, token=TOKEN, canary=CANARY))
     assert cluster.share() == (4, 0)

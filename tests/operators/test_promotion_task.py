@@ -8,7 +8,8 @@ from in_memory import CANARY, STABLE
 from runs import Run
 
 from airflow_rollout.errors import TransientAdapterError
-from airflow_rollout.release import ReleaseState
+from airflow_rollout.release import Arm, ReleaseState
+from airflow_rollout.wire import Send
 
 
 @pytest.fixture
@@ -39,6 +40,26 @@ def test_a_stable_that_never_takes_over_leaves_the_canary_its_traffic(at_full: R
     assert router.split is not None
     assert (router.split.weight, router.split.stable) == (100, STABLE)
     assert workload.retired == []
+
+
+def test_a_promotion_that_somebody_stops_gives_stable_nothing_and_leaves_nothing(
+    at_full: Run,
+) -> None:
+    workload, router = at_full.world.workload, at_full.world.router
+    asked: list[Arm] = []
+
+    async def stopped_meanwhile(canary: Arm, send: Send) -> str:
+        asked.append(canary)
+        router.change(weight=0, state=ReleaseState.SEALED, reason="marked failed")
+        return "will get the image"
+
+    workload.promote = stopped_meanwhile  # type: ignore[method-assign]
+    with pytest.raises(AirflowFailException, match="stopped \\(marked failed\\)"):
+        at_full.promotion()
+    assert asked == [CANARY]
+    assert workload.removed == [CANARY]
+    assert router.split is not None
+    assert (router.split.weight, router.split.state) == (0, ReleaseState.SEALED)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from shop import (
 from airflow_rollout.errors import PermanentAdapterError, SpecError, TransientAdapterError
 from airflow_rollout.spec.model import WorkloadRef
 from airflow_rollout.wire import HttpRequest, HttpResponse, Preflight
-from airflow_rollout.workloads.base import Workload
+from airflow_rollout.workloads.base import Place, Workload
 from airflow_rollout.workloads.canary_objects import selector_matches
 from airflow_rollout.workloads.deployment import DeploymentWorkload
 from airflow_rollout.workloads.registry import make_workload
@@ -105,20 +105,26 @@ def promote(api: KubeApi, workload: Workload) -> str:
     return run(workload.promote(V2, api.send))
 
 
+def image_of_stable(api: KubeApi) -> str:
+    return str(api.objects[STABLE]["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
 def test_stable_gets_the_image_once_and_is_waited_for(
     api: KubeApi, workload: DeploymentWorkload
 ) -> None:
     deployed(api, workload)
+    assert "will get shop:2" in promote(api, workload)
+    assert image_of_stable(api) == "shop:1"
     assert "gets shop:2" in promote(api, workload)
+    assert image_of_stable(api) == "shop:2"
     api.sent.clear()
     assert "ready" in promote(api, workload)
     assert not api.writes()
     api.objects[STABLE]["status"] = {**MANY, "observedGeneration": 2}
     assert promote(api, workload) == ""
     run(workload.remove(V2, api.send, released=True))
-    stable = api.objects[STABLE]
-    assert stable["spec"]["template"]["spec"]["containers"][0]["image"] == "shop:2"
-    assert stable["metadata"]["annotations"] == {}
+    assert image_of_stable(api) == "shop:2"
+    assert api.objects[STABLE]["metadata"]["annotations"] == {}
     assert CANARY not in api.objects
 
 
@@ -128,11 +134,60 @@ def test_a_promotion_that_ends_in_a_rollback_is_taken_back(
     template = copy.deepcopy(api.objects[STABLE]["spec"]["template"])
     deployed(api, workload)
     promote(api, workload)
+    promote(api, workload)
     note = json.loads(api.objects[STABLE]["metadata"]["annotations"]["airflow-rollout/promoting"])
+    assert len(note.pop("by")) == 32
     assert note == {"version": "v2", "image": "shop:2", "before": "shop:1"}
     run(workload.remove(V2, api.send, released=False))
     assert api.objects[STABLE]["spec"]["template"] == template
     assert api.objects[STABLE]["metadata"]["annotations"] == {}
+
+
+def test_a_promotion_that_is_announced_only_is_taken_back(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    before = copy.deepcopy(api.objects[STABLE]["spec"])
+    deployed(api, workload)
+    promote(api, workload)
+    run(workload.remove(V2, api.send, released=False))
+    assert api.objects[STABLE]["spec"] == before
+    assert api.objects[STABLE]["metadata"]["annotations"] == {}
+
+
+def test_a_promotion_that_was_announced_before_a_rollback_changes_nothing_after_it(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    """It has asked the record before the seal, and writes after the canary's removal."""
+    deployed(api, workload)
+    promote(api, workload)
+
+    def goes_back(request: HttpRequest) -> HttpResponse | None:
+        if request.method == "PATCH":
+            api.before = lambda request: None
+            del api.objects[STABLE]["metadata"]["annotations"]["airflow-rollout/promoting"]
+            api.change(STABLE)
+        return None
+
+    api.before = goes_back
+    with pytest.raises(TransientAdapterError):
+        promote(api, workload)
+    assert image_of_stable(api) == "shop:1"
+    # The next call begins anew: it announces, and whoever asks the record then is refused.
+    assert "will get" in promote(api, workload)
+    assert image_of_stable(api) == "shop:1"
+
+
+def test_nobody_changes_stable_on_the_announcement_of_another(
+    api: KubeApi, workload: DeploymentWorkload
+) -> None:
+    deployed(api, workload)
+    promote(api, workload)
+    other = DeploymentWorkload(name="shop", place=Place(namespace="prod", service="shop"))
+    assert "will get" in promote(api, other)
+    assert "will get" in promote(api, workload)
+    assert image_of_stable(api) == "shop:1"
+    assert "gets" in promote(api, workload)
+    assert image_of_stable(api) == "shop:2"
 
 
 def test_a_rollback_that_never_came_to_a_promotion_leaves_stable_alone(
@@ -148,6 +203,7 @@ def test_a_stable_that_cannot_run_the_version_ends_the_promotion(
     api: KubeApi, workload: DeploymentWorkload
 ) -> None:
     deployed(api, workload)
+    promote(api, workload)
     promote(api, workload)
     labels = {"app": "shop"}
     for name, image in (("old", "shop:1"), ("new", "shop:2")):
