@@ -6,9 +6,9 @@ from airflow_rollout.errors import TransientAdapterError
 from airflow_rollout.hooks.moves import Move, abort, is_conditional, settle, wait_live
 from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
-from airflow_rollout.release import ReleaseState, decide_abort, decide_seal
+from airflow_rollout.release import ReleaseState, Token, decide_abort, decide_seal
 
-__all__ = ["DEADLINE_SECONDS", "go_back"]
+__all__ = ["DEADLINE_SECONDS", "clear_up", "go_back"]
 
 # How long the way back is tried before its end is failed_to_roll_back.
 DEADLINE_SECONDS = 3600.0
@@ -48,6 +48,18 @@ async def go_back(
     if last.split is not None and last.split.token == split.token and split.canary is not None:
         await systems.remove(split.canary, released=False)
     return Move(found=move.found, wrote=move.wrote or last.wrote, reason=move.reason, split=split)
+
+
+async def clear_up(systems: Systems, *, token: Token) -> bool:
+    """Remove what a task made for an attempt that somebody had stopped before; say whether it was.
+
+    Whoever stopped it has removed what was there then, and does not come again.
+    """
+    found = await systems.read_split()
+    if found is None or found.token != token or found.state is not ReleaseState.SEALED:
+        return False
+    await go_back(systems, owner=token.owner, reason=found.reason)
+    return True
 
 
 async def _see_nothing_land(systems: Systems, owner: str, reason: str, timer: Timer) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from airflow_rollout.errors import ReleaseRefused
 from airflow_rollout.hooks.connection import airflow_connections
 from airflow_rollout.hooks.systems import open_systems
+from airflow_rollout.hooks.way_back import clear_up
 from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, run_async
 from airflow_rollout.spec.model import RolloutSpec
@@ -41,3 +43,7 @@ class DeployCanaryOperator(ReleaseOperator):
     async def _deploy(self, attempt: record.Attempt) -> None:
         async with open_systems(self.spec, airflow_connections()) as systems:
             await systems.deploy(attempt.canary)
+            # A task lives on for a moment after its run was ended.
+            if await clear_up(systems, token=attempt.token):
+                wanted = f"canary {attempt.canary.version}"
+                raise ReleaseRefused("this attempt was stopped", found="its end", wanted=wanted)

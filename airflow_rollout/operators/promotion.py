@@ -24,7 +24,7 @@ from airflow_rollout.hooks.moves import (
 )
 from airflow_rollout.hooks.systems import Systems, open_systems
 from airflow_rollout.hooks.timer import LOOP_TIMER
-from airflow_rollout.hooks.way_back import go_back
+from airflow_rollout.hooks.way_back import clear_up
 from airflow_rollout.late import record
 from airflow_rollout.operators.base import ReleaseOperator, run_async
 from airflow_rollout.operators.news import OnEvent, check_on_event
@@ -87,7 +87,7 @@ class PromoteCanaryOperator(ReleaseOperator):
             try:
                 await _until_stable_serves(systems, attempt, self.spec.ready_timeout_seconds)
             except ReleaseRefused:
-                await self._take_back(systems, attempt)
+                await self._clear_up(systems, attempt)
                 raise
             except PermanentAdapterError as error:
                 await self._stay(systems, attempt, f"promotion stuck: {error}")
@@ -119,14 +119,9 @@ class PromoteCanaryOperator(ReleaseOperator):
         except RolloutError:
             self.log.exception("could not leave the traffic where it is")
 
-    async def _take_back(self, systems: Systems, attempt: record.Attempt) -> None:
-        """Remove what stands on stable of a promotion that somebody stopped before it saw that.
-
-        Whoever stopped it has done so already, unless the note on stable came after them.
-        """
-        owner, reason = attempt.token.owner, "stopped in its promotion"
+    async def _clear_up(self, systems: Systems, attempt: record.Attempt) -> None:
         try:
-            await go_back(systems, owner=owner, reason=reason)
+            await clear_up(systems, token=attempt.token)
         except RolloutError:
             self.log.exception("could not remove what is left of this promotion")
 

@@ -273,6 +273,15 @@ def test_a_refused_promote_ends_the_task_and_says_why(run: Run) -> None:
     assert "step" not in run.xcoms["step_01.promote"]
 
 
+def test_a_canary_that_is_made_for_an_attempt_that_was_stopped_is_removed(run: Run) -> None:
+    run.prepare()
+    run.world.router.change(state=ReleaseState.SEALED, reason="the run was marked failed")
+    with pytest.raises(AirflowFailException, match="this attempt was stopped"):
+        run.deploy()
+    assert run.world.workload.removed == run.world.workload.deployed == [CANARY]
+    assert split(run).reason == "the run was marked failed"
+
+
 def test_a_spec_that_changed_in_mid_release_is_refused(run: Run) -> None:
     run.prepare()
     run.promote("step_01")
