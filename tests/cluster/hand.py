@@ -6,6 +6,7 @@ import time
 
 from kube_lab import Shop
 from route_watch import CANARY, RECORD
+from soaking import patiently
 
 __all__ = [
     "autoscaled",
@@ -86,7 +87,8 @@ def autoscaled(shop: Shop) -> None:
 
 
 def rights_away(shop: Shop, seconds: float) -> None:
-    """Take whoever releases its rights in the namespace, and give them back."""
+    """Take whoever releases its rights in the namespace, and give them back, sooner or later."""
     shop.admin.delete("RoleBinding", "airflow-rollout", shop.name)
     time.sleep(seconds)
-    shop.lab.give_role(shop.name)
+    # The API server may be away just then.
+    patiently(lambda: shop.lab.give_role(shop.name))
