@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from airflow_rollout.hooks.moves import Move, persist
-from airflow_rollout.hooks.timer import LOOP_TIMER, Timer
 from airflow_rollout.hooks.way_back import DEADLINE_SECONDS
 
 __all__ = ["Handover"]
@@ -31,9 +30,8 @@ class Handover:
     :param what: names the release in the log of the triggerer.
     """
 
-    def __init__(self, what: str, *, timer: Timer = LOOP_TIMER) -> None:
+    def __init__(self, what: str) -> None:
         self._what = what
-        self._timer = timer
         self._task: asyncio.Task[None] | None = None
         self._opened: AsyncExitStack | None = None
 
@@ -55,9 +53,7 @@ class Handover:
 
     async def _try(self, seal: Callable[[], Awaitable[Move]]) -> None:
         try:
-            move = await persist(
-                seal, seconds=DEADLINE_SECONDS, on_error=_log.debug, timer=self._timer
-            )
+            move = await persist(seal, seconds=DEADLINE_SECONDS, on_error=_log.debug)
             _log.info("%s, after its gate had ended: %s", self._what, move.reason)
         except Exception as error:  # noqa: BLE001 - the rollback task has said so too
             _log.warning("%s: not put back after its gate had ended: %r", self._what, error)

@@ -13,7 +13,6 @@ complete to the Deployment's controller.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Collection
 from dataclasses import replace
@@ -51,7 +50,7 @@ from airflow_rollout.workloads.pod_faults import (
     workload_fault,
 )
 from airflow_rollout.workloads.pods import explained, pods_of
-from airflow_rollout.workloads.promotion_note import note_of, note_text, stable_change
+from airflow_rollout.workloads.promotion_note import note_for, note_of, stable_change
 from airflow_rollout.workloads.sizes import Size, first_pods, pods_for, real_shares
 from airflow_rollout.workloads.surroundings import autoscalers, selecting_services
 
@@ -222,8 +221,8 @@ class DeploymentWorkload:
         stable = await self._stable(cluster)
         image = self._image(stable)
         if image != canary.target:
-            note = note_text(canary, image, by=self._id)
-            is_announced = note_of(stable) == json.loads(note)
+            note = note_for(canary, image, by=self._id)
+            is_announced = note_of(stable) == note
             new_image = canary.target if is_announced else None
             await self._change_stable(stable, new_image, note, cluster)
             will = "gets" if is_announced else "will get"
@@ -260,7 +259,7 @@ class DeploymentWorkload:
         await self._change_stable(stable, note["before"] if taken_back else None, None, cluster)
 
     async def _change_stable(
-        self, stable: RawObject, image: str | None, note: str | None, cluster: Cluster
+        self, stable: RawObject, image: str | None, note: dict[str, str] | None, cluster: Cluster
     ) -> None:
         operations = stable_change(stable, image=image, note=note, container=self._container)
         version = stable["metadata"]["resourceVersion"]

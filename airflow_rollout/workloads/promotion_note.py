@@ -16,19 +16,18 @@ from airflow_rollout.cluster import RawObject, annotations_of, pointer
 from airflow_rollout.release import Arm
 from airflow_rollout.workloads.canary_objects import container_index
 
-__all__ = ["note_of", "note_text", "stable_change"]
+__all__ = ["note_for", "note_of", "stable_change"]
 
 _PLACE = "airflow-rollout/promoting"
 
 
-def note_text(canary: Arm, before: str, *, by: str) -> str:
+def note_for(canary: Arm, before: str, *, by: str) -> dict[str, str]:
     """Return the note of a promotion.
 
     :param before: the image that stable has until then.
     :param by: who leaves it; nobody changes stable on the note of another.
     """
-    note = {"version": canary.version, "image": canary.target, "before": before, "by": by}
-    return json.dumps(note)
+    return {"version": canary.version, "image": canary.target, "before": before, "by": by}
 
 
 def note_of(stable: RawObject | None) -> dict[str, str]:
@@ -44,7 +43,7 @@ def note_of(stable: RawObject | None) -> dict[str, str]:
 
 
 def stable_change(
-    stable: RawObject, *, image: str | None, note: str | None, container: str | None
+    stable: RawObject, *, image: str | None, note: dict[str, str] | None, container: str | None
 ) -> list[dict[str, Any]]:
     """Return the JSON patch that gives stable another image, and leaves or removes the note.
 
@@ -60,7 +59,7 @@ def stable_change(
     else:
         if not annotations_of(stable):
             operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
-        operations.append({"op": "add", "path": place, "value": note})
+        operations.append({"op": "add", "path": place, "value": json.dumps(note)})
     if image is not None:
         index = container_index(stable, container)
         path = pointer("spec", "template", "spec", "containers", index, "image")

@@ -78,55 +78,59 @@ def test_a_way_back_that_failed_is_told(side: AirflowSide) -> None:
     assert side.said("step_01.gate")[1] == "could not put the traffic back: router: read-only"
 
 
-def test_until_the_rollback_task_is_there_the_way_back_is_tried_beside_it(
-    side: AirflowSide,
-) -> None:
+@pytest.fixture
+def refused(side: AirflowSide) -> AirflowSide:
+    """Return a bad version whose router takes no write, until `takes_writes`."""
     side.world.provider.bad_share = 0.5
     side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
-    back = {20.0: lambda: setattr(side.world.router, "write_fault", None)}
-    assert side.events(trigger(), later=back, seconds_after=22.0) == ["TaskFailedEvent"]
-    assert side.ended_after < 15.0, "its task has to end, whatever it still tries"
-    assert is_safe(side.world)
-    assert side.world.closed
+    return side
+
+
+def takes_writes(side: AirflowSide) -> None:
+    side.world.router.write_fault = None
+
+
+def test_until_the_rollback_task_is_there_the_way_back_is_tried_beside_it(
+    refused: AirflowSide,
+) -> None:
+    back = {20.0: lambda: takes_writes(refused)}
+    assert refused.events(trigger(), later=back, seconds_after=22.0) == ["TaskFailedEvent"]
+    assert refused.ended_after < 15.0, "its task has to end, whatever it still tries"
+    assert is_safe(refused.world)
+    assert refused.world.closed
 
 
 def test_what_is_tried_beside_the_rollback_task_has_an_end_and_closes_its_connections(
-    side: AirflowSide,
+    refused: AirflowSide,
 ) -> None:
-    side.world.provider.bad_share = 0.5
-    side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
-    back = {3700.0: lambda: setattr(side.world.router, "write_fault", None)}
-    assert side.events(trigger(), later=back, seconds_after=3800.0) == ["TaskFailedEvent"]
-    assert side.world.router.split == open_split(MINE, weight=10)
-    assert side.world.closed
+    back = {3700.0: lambda: takes_writes(refused)}
+    assert refused.events(trigger(), later=back, seconds_after=3800.0) == ["TaskFailedEvent"]
+    assert refused.world.router.split == open_split(MINE, weight=10)
+    assert refused.world.closed
 
 
-def test_an_airflow_that_takes_no_record_holds_up_no_way_back(side: AirflowSide) -> None:
-    side.world.provider.bad_share = 0.5
-    side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
-    side.xcoms.hangs = True
+def test_an_airflow_that_takes_no_record_holds_up_no_way_back(refused: AirflowSide) -> None:
+    refused.xcoms.hangs = True
     seen: list[bool] = []
     later = {
-        8.0: lambda: setattr(side.world.router, "write_fault", None),
-        11.0: lambda: seen.append(is_safe(side.world)),
+        8.0: lambda: takes_writes(refused),
+        11.0: lambda: seen.append(is_safe(refused.world)),
     }
-    side.events(trigger(), later=later, seconds_after=60.0)
+    refused.events(trigger(), later=later, seconds_after=60.0)
     assert seen == [True]
-    assert side.ended_after > 11.0
+    assert refused.ended_after > 11.0
 
 
-def test_a_gate_that_has_ended_leaves_the_release_after_it_alone(side: AirflowSide) -> None:
-    side.world.provider.bad_share = 0.5
-    side.world.router.write_fault = PermanentAdapterError("forbidden", system="router")
+def test_a_gate_that_has_ended_leaves_the_release_after_it_alone(refused: AirflowSide) -> None:
     theirs = open_split(OTHER, weight=50)
 
     def released_again() -> None:
-        side.world.router.write_fault = None
-        side.world.router.split = theirs
+        takes_writes(refused)
+        refused.world.router.split = theirs
 
     later = {20.0: released_again}
-    assert side.events(trigger(), later=later, seconds_after=60.0) == ["TaskFailedEvent"]
-    assert side.world.router.split == theirs
+    assert refused.events(trigger(), later=later, seconds_after=60.0) == ["TaskFailedEvent"]
+    assert refused.world.router.split == theirs
 
 
 def test_the_start_is_read_from_the_promote_task(side: AirflowSide) -> None:
