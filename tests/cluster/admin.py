@@ -151,6 +151,26 @@ class Admin:
         return HTTPSConnection(place.hostname or "", place.port, timeout=10, context=context)
 
 
+def write_kubeconfig(path: Path, user: str, token: str, *, server: str, ca: Path | None) -> None:
+    """Write the kubeconfig of one user of one cluster, for nobody else to read.
+
+    :param ca: the server's certificate, None where the machine's own know it.
+    """
+    cluster = {"server": server}
+    if ca is not None:
+        cluster["certificate-authority"] = str(ca)
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "node",
+        "contexts": [{"name": "node", "context": {"cluster": "node", "user": user}}],
+        "clusters": [{"name": "node", "cluster": cluster}],
+        "users": [{"name": user, "user": {"token": token}}],
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config))
+
+
 def is_true(found: RawObject | None, kind: str) -> bool:
     """Say whether a condition of an object is true."""
     conditions = ((found or {}).get("status") or {}).get("conditions") or []

@@ -10,11 +10,10 @@ import hand
 from images import image
 from kube_lab import Shop
 from release_scenes import Played
-from releases import GATE, RATE, Releases
+from releases import RATE, Releases
 from route_watch import CANARY
 from shop_dags import HASTY
 
-from airflow_rollout.cli.airflow_api import AirflowApi
 from airflow_rollout.cli.airflow_values import DagRun
 
 __all__ = ["BROKEN_SCENES", "RIGHTS_AWAY_SECONDS"]
@@ -36,10 +35,10 @@ def _disturbed(change: Callable[[Shop], object], releases: Releases) -> Played:
     }  # fmt: skip
 
 
-def _by_click(click: Callable[[AirflowApi, DagRun], object], releases: Releases) -> Played:
+def _marked(mark: Callable[[Releases, DagRun], object], releases: Releases) -> Played:
     releases.load.start(RATE)
     run = releases.in_first_gate("v2")
-    click(releases.api, run)
+    mark(releases, run)
     changed_at = time.time()
     # Of a run that was marked the teardown is still to come.
     releases.over(run)
@@ -47,16 +46,8 @@ def _by_click(click: Callable[[AirflowApi, DagRun], object], releases: Releases)
     return {"ended": ended, "changed_at": changed_at, "answers": releases.load.stop()}
 
 
-def _click(click: Callable[[AirflowApi, DagRun], object]) -> Callable[[Releases], Played]:
-    return partial(_by_click, click)
-
-
-def _mark_gate(state: str, api: AirflowApi, run: DagRun) -> None:
-    api.set_task_state(run.dag_id, run.run_id, GATE, state)
-
-
-def _mark_run(state: str, api: AirflowApi, run: DagRun) -> None:
-    api.set_run_state(run.dag_id, run.run_id, state)
+def _mark(mark: Callable[[Releases, DagRun], object]) -> Callable[[Releases], Played]:
+    return partial(_marked, mark)
 
 
 def promotion_ended(releases: Releases) -> Played:
@@ -66,7 +57,7 @@ def promotion_ended(releases: Releases) -> Played:
     releases.load.start(RATE)
     run = releases.start("v2")
     shop.until(lambda: shop.stable_image() == image("v2"), "stable gets it", 240.0)
-    _mark_run("failed", releases.api, run)
+    releases.mark_run(run, "failed")
     releases.over(run)
     ended = releases.ended(run)
     return {"ended": ended, "answers": releases.load.stop()}
@@ -100,9 +91,9 @@ BROKEN_SCENES: dict[str, Callable[[Releases], Played]] = {
     "promotion-failed": promotion_ended,
     "autoscaled": _hand(hand.autoscaled),
     "rights-away": _hand(partial(hand.rights_away, seconds=RIGHTS_AWAY_SECONDS)),
-    "gate-success": _click(partial(_mark_gate, "success")),
-    "gate-failed": _click(partial(_mark_gate, "failed")),
-    "run-failed": _click(partial(_mark_run, "failed")),
+    "gate-success": _mark(partial(Releases.mark_gate, state="success")),
+    "gate-failed": _mark(partial(Releases.mark_gate, state="failed")),
+    "run-failed": _mark(partial(Releases.mark_run, state="failed")),
     "weight": _hand(partial(hand.weight_changed, after=90)),
     "rule": _hand(hand.rule_removed),
     "record": _hand(hand.record_removed),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
-from admin import Admin
+from admin import Admin, write_kubeconfig
 
 from airflow_rollout.demo.part import Part
 from airflow_rollout.demo.ports import free_ports
@@ -86,17 +85,8 @@ class ControlPlane(Part):
 
     def kubeconfig(self, user: str, token: str) -> Path:
         """Write a kubeconfig of a user and return its path."""
-        cluster = {"server": self.url, "certificate-authority": str(self.ca)}
         path = self._home / f"{user}.kubeconfig"
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "node",
-            "contexts": [{"name": "node", "context": {"cluster": "node", "user": user}}],
-            "clusters": [{"name": "node", "cluster": cluster}],
-            "users": [{"name": user, "user": {"token": token}}],
-        }
-        path.write_text(json.dumps(config))
+        write_kubeconfig(path, user, token, server=self.url, ca=self.ca)
         return path
 
     def releaser_kubeconfig(self) -> Path:

@@ -86,13 +86,13 @@ class NodeScene:
 
 def _mark_gate(state: str) -> Callable[[NodeScene, DagRun, float], None]:
     def mark(scene: NodeScene, run: DagRun, _seconds: float) -> None:
-        scene.releases.api.set_task_state(run.dag_id, run.run_id, "step_01.gate", state)
+        scene.releases.mark_gate(run, state)
 
     return mark
 
 
 def _run_failed(scene: NodeScene, run: DagRun, _seconds: float) -> None:
-    scene.releases.api.set_run_state(run.dag_id, run.run_id, "failed")
+    scene.releases.mark_run(run, "failed")
 
 
 _MARKED_GOOD, _RUN_MARKED = "gate marked success", "run marked failed"

@@ -36,7 +36,7 @@ _starting = threading.Lock()
 _BEGUN_SECONDS = 10.0
 
 # The first gate's task.
-GATE = "step_01.gate"
+_GATE = "step_01.gate"
 
 # The task that a run ends with, whatever was clicked.
 _LAST = "ensure_safe"
@@ -123,10 +123,18 @@ class Releases:
         """Wait until the first gate judges; or until it has, where it may be that quick."""
         wanted = ("deferred", *_ENDS) if or_its_end else ("deferred",)
         self.shop.until(
-            lambda: self.api.task_states(run.dag_id, run.run_id).get(GATE) in wanted,
+            lambda: self.api.task_states(run.dag_id, run.run_id).get(_GATE) in wanted,
             "the first gate judges",
             every=1.0,
         )
+
+    def mark_gate(self, run: DagRun, state: str) -> None:
+        """Mark the first gate in Airflow, as a person does."""
+        self.api.set_task_state(run.dag_id, run.run_id, _GATE, state)
+
+    def mark_run(self, run: DagRun, state: str) -> None:
+        """Mark a run in Airflow, as a person does."""
+        self.api.set_run_state(run.dag_id, run.run_id, state)
 
     def over(self, run: DagRun) -> tuple[DagRun, Outcome | None]:
         """Wait for the end of a run, its teardown included: a marked run ends before it.

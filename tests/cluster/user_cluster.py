@@ -9,7 +9,7 @@ import urllib.error
 from http import HTTPStatus
 from pathlib import Path
 
-from admin import Admin, RawObject
+from admin import Admin, RawObject, write_kubeconfig
 from api_lab import Lab
 from kubernetes.client import Configuration
 from kubernetes.config import load_kube_config
@@ -106,11 +106,11 @@ class _Control:
             raise AssertionError(f"{kubeconfig}: only a server whose certificate is checked")
         bearer = next(iter(found.auth_settings().values()), {}).get("value") or ""
         self._home = home
-        self._ca = found.ssl_ca_cert
+        self._ca = Path(found.ssl_ca_cert) if found.ssl_ca_cert else None
         self.admin = Admin(
             found.host,
             token=bearer.removeprefix("Bearer "),
-            ca=Path(self._ca) if self._ca else None,
+            ca=self._ca,
             cert=(found.cert_file, found.key_file) if found.cert_file else None,
         )
 
@@ -119,20 +119,7 @@ class _Control:
         path = self._home / "releaser.kubeconfig"
         if path.exists():
             return path
-        cluster = {"server": self.admin.url}
-        if self._ca:
-            cluster["certificate-authority"] = str(self._ca)
-        one = {"name": "tests", "context": {"cluster": "tests", "user": _ACCOUNT}}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "tests",
-            "contexts": [one],
-            "clusters": [{"name": "tests", "cluster": cluster}],
-            "users": [{"name": _ACCOUNT, "user": {"token": self._token()}}],
-        }
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(config))
+        write_kubeconfig(path, _ACCOUNT, self._token(), server=self.admin.url, ca=self._ca)
         return path
 
     def _token(self) -> str:
