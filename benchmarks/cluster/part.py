@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from airflow_rollout.demo.answers import Answer, Exposure, exposure
+from benchmarks.cluster import unstarted
 from benchmarks.cluster.cases import ABORTED, CASES, GOOD, SILENT, STABLES, NodeCase
+from benchmarks.cluster.unstarted import UNSTARTED, Unstarted
 from benchmarks.releases.measured import Measured, measure
 from benchmarks.report import Figure, Of, PartReport, Wanted
 
@@ -30,6 +33,29 @@ _HOLD_SECONDS = 10.0
 _TITLE = "Releases on a Kubernetes node"
 
 
+@dataclass(kw_only=True)
+class _Found:
+    """What has been played until now.
+
+    :param wanted: how many releases there should be.
+    """
+
+    wanted: int
+    releases: list[OnNode] = field(default_factory=list)
+    unstarted: list[Unstarted] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    at_rest: tuple[float, ...] = ()
+    faults: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def number(self) -> int:
+        return len(self.releases) + len(self.unstarted)
+
+    def say(self, console: Console, line: str) -> None:
+        console.print(f"{self.number:>3}/{self.wanted} {escape(line)}")
+
+
 def run(console: Console, *, each: int) -> PartReport:
     """Release `each` versions of every kind on a node of this machine."""
     # The tests' node needs what only their packages bring.
@@ -37,30 +63,29 @@ def run(console: Console, *, each: int) -> PartReport:
 
     if missing := missing_here():
         return PartReport(part=PART, title=_TITLE, figures=(), notes=(f"not measured: {missing}",))
-    found: list[OnNode] = []
-    faults: list[str] = []
-    answers: list[Answer] = []
-    at_rest: tuple[float, ...] = ()
-    kinds = [kind for _ in range(each) for kind in CASES]
-    interrupted = False
+    found = _Found(wanted=each * (len(CASES) + len(UNSTARTED)))
     try:
         with (
             console.status("starting the node, gateway, Airflow and load") as status,
-            NodeStage() as stage,
+            NodeStage(each=each) as stage,
         ):
-            answers = stage.answers
-            at_rest = (stage.api_cores(_REST_SECONDS),)
-            for number, kind in enumerate(kinds, start=1):
-                status.update(f"release {number} of {len(kinds)}: {kind.case.title}")
-                found.append(stage.play(kind))
-                one = _measured(found[-1], answers)
-                console.print(f"{number:>3}/{len(kinds)} {escape(_line(one))}")
+            found.answers = stage.answers
+            found.at_rest = (stage.api_cores(_REST_SECONDS),)
+            for kind in CASES * each:
+                status.update(f"release {found.number + 1} of {found.wanted}: {kind.case.title}")
+                found.releases.append(stage.play(kind))
+                found.say(console, _line(_measured(found.releases[-1], found.answers)))
+            # After all others: each leaves a namespace with a service behind.
+            for number, (name, title) in enumerate(list(UNSTARTED.items()) * each):
+                status.update(f"release {found.number + 1} of {found.wanted}: {title}")
+                found.unstarted.append(stage.give_up(name, number // len(UNSTARTED)))
+                found.say(console, found.unstarted[-1].line())
     except KeyboardInterrupt:
-        interrupted = True
+        found.interrupted = True
     except Exception as error:
         # What was measured before it is shown all the same.
-        faults.append(f"ended early: {error or type(error).__name__}")
-    return _report(found, answers, at_rest, faults, wanted=len(kinds), interrupted=interrupted)
+        found.faults.append(f"ended early: {error or type(error).__name__}")
+    return _report(found)
 
 
 def _line(one: Measured) -> str:
@@ -77,45 +102,48 @@ def _measured(one: OnNode, answers: Iterable[Answer]) -> Measured:
     return measure(one.played, answers, until=_until(one))
 
 
-def _report(
-    found: Sequence[OnNode],
-    answers: Sequence[Answer],
-    at_rest: tuple[float, ...],
-    faults: Sequence[str],
-    *,
-    wanted: int,
-    interrupted: bool,
-) -> PartReport:
-    measured = [_measured(one, answers) for one in found]
+def _report(found: _Found) -> PartReport:
+    answers = found.answers
+    measured = [_measured(one, answers) for one in found.releases]
     figures: list[Figure] = []
     for kind in CASES:
         mine = [
-            (one, figure) for one, figure in zip(found, measured, strict=True) if one.kind is kind
+            (one, figure)
+            for one, figure in zip(found.releases, measured, strict=True)
+            if one.kind is kind
         ]
         if mine:
             figures += _figures(kind, [one for one, _ in mine], [it for _, it in mine], answers)
-    figures += _all_figures(found, measured, at_rest)
+    figures += unstarted.figures(found.unstarted)
+    figures += _all_figures(found.releases, measured, found.at_rest)
     unexpected = [
         f"{one.case}: {one.outcome}, run {one.run_state}: {one.verdict}"
         for one in measured
         if not one.is_as_expected
     ]
-    missing = [f"{wanted - len(found)} releases were not played"] if len(found) < wanted else []
+    unexpected += unstarted.faults(found.unstarted)
+    left = found.wanted - found.number
+    missing = [f"{left} releases were not played"] if left else []
     return PartReport(
         part=PART,
-        title=f"{_TITLE} ({len(found)} played)",
+        title=f"{_TITLE} ({found.number} played)",
         figures=tuple(figures),
-        faults=(*faults, *missing, *unexpected),
+        faults=(*found.faults, *missing, *unexpected),
         notes=(
             f"{'; '.join(f'{kind.case.name}: {kind.case.title}' for kind in CASES)}.",
+            "A cluster's time stamps are whole seconds: what counts from its first warning is up "
+            "to a second too long.",
             "100 requests a second, weight 10, at least 99.5 % good and P99 <= 500 ms, judged by a "
             "Prometheus that scrapes the gateway every second.",
             "The rows of Flagger 1.44 and Argo Rollouts 1.10 were measured once on a node of the "
             "same kind; they are not measured again. Argo Rollouts promoted after 100 s while its "
             "metric system was silent, and kept the API server at 1.75 cores after an abort.",
         ),
-        details={"releases": [one.to_builtins() for one in measured]},
-        interrupted=interrupted,
+        details={
+            "releases": [one.to_builtins() for one in measured],
+            "never_started": [asdict(one) for one in found.unstarted],
+        },
+        interrupted=found.interrupted,
     )
 
 

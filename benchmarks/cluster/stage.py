@@ -21,6 +21,7 @@ from airflow_rollout.demo.airflow_settings import CLUSTER_MODULES
 from airflow_rollout.demo.answers import Answer, AnswerTail
 from airflow_rollout.demo.processes import wait_until
 from benchmarks.cluster.cases import ABORTED, GOOD, SILENT, STABLES, NodeCase
+from benchmarks.cluster.unstarted import UNSTARTED, Unstarted
 from benchmarks.releases.measured import Played
 
 # The node is that of the tests.
@@ -29,7 +30,8 @@ sys.path += [str(Path(__file__).parents[2] / "tests" / name) for name in (".", "
 from images import image
 from kube_lab import KubeLab, Shop, connection, missing_here, node_binaries
 from real_servers import Prometheus, find_binary
-from releases import Releases
+from release_scenes import SCENES
+from releases import Releases, write_dag
 
 __all__ = ["STEPS", "NodeStage", "OnNode", "document", "missing_here"]
 
@@ -50,11 +52,6 @@ STEPS: dict[str, dict[str, Any]] = {
     "short": {"steps": [{"weight": 10, "hold": "20s"}]},
     "good": {"steps": [{"weight": 10 * step, "hold": "10s"} for step in range(1, 6)]},
 }
-_DAG = """\
-from airflow_rollout import rollout_dag
-
-rollout_dag("{name}.yaml", dag_id="{name}")
-"""
 
 
 def document(name: str) -> str:
@@ -107,9 +104,13 @@ class OnNode:
 
 
 class NodeStage:
-    """A context manager; everything it starts has ended when it is left."""
+    """A context manager; everything it starts has ended when it is left.
 
-    def __init__(self) -> None:
+    :param each: how often each version that never starts is going to be released.
+    """
+
+    def __init__(self, *, each: int) -> None:
+        self._each = each
         self._stack = ExitStack()
         self.answers: list[Answer] = []
         self._number = 0
@@ -124,7 +125,7 @@ class NodeStage:
             self._fast = fast
             self._airflow = stack.enter_context(
                 AirflowLab(
-                    _dags(folder / "dags"),
+                    _dags(folder / "dags", each=self._each),
                     connections={
                         "cluster": connection(self._lab),
                         "prometheus": _http(fast.url),
@@ -168,6 +169,25 @@ class NodeStage:
         time.sleep(_SETTLE_SECONDS)
         self.answers += self._tail.read_new()
         return found
+
+    def give_up(self, name: str, number: int) -> Unstarted:
+        """Release a version that never starts, in a namespace of its own: it spoils that."""
+        place = _place(name, number)
+        self._airflow.wait_for_dag(place)
+        shop = self._lab.namespace(place)
+        ended = SCENES[name](Releases(shop, self._airflow))["ended"]
+        run, record = ended.run, ended.record
+        given_up = [one.at for one in record.timeline if one.text.startswith("never ready: ")]
+        over = run.end_date.timestamp() if run.end_date else time.time()
+        return Unstarted(
+            name=name,
+            outcome=record.outcome,
+            reason=record.reason,
+            warned_at=shop.first_warning(),
+            given_up_at=given_up[0] if given_up else over,
+            over_at=over,
+            gates=len(record.gates),
+        )
 
     def api_cores(self, seconds: float) -> float:
         """Return how many cores the API server uses for some seconds."""
@@ -216,12 +236,18 @@ class NodeStage:
         return server
 
 
-def _dags(folder: Path) -> Path:
+def _dags(folder: Path, *, each: int) -> Path:
     folder.mkdir()
     for name in STEPS:
-        (folder / f"{name}.yaml").write_text(document(name))
-        (folder / f"{name}.py").write_text(_DAG.format(name=name))
+        write_dag(folder, name, text=document(name))
+    for name in UNSTARTED:
+        for number in range(each):
+            write_dag(folder, _place(name, number))
     return folder
+
+
+def _place(name: str, number: int) -> str:
+    return f"{name}-{number}"
 
 
 def _http(url: str) -> str:

@@ -20,7 +20,9 @@ _HELD = "held/dagRuns/release-v2"
 @pytest.fixture(scope="module")
 def held(stage: Stage) -> Iterator[Stage]:
     """Yield the stage with a release that is judged until somebody ends it."""
-    start(stage, "held", rate=HELD_RATE)
+    run = start(stage, "held", rate=HELD_RATE)
+    # From here on nothing about it changes by itself: what does was changed by a test.
+    stage.scene("held").wait_for_judging(run, "step_01")
     yield stage
     stage.leave("held")
 

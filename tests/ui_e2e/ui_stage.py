@@ -10,6 +10,7 @@ import httpx
 from browser import Browser, Tab
 from scene import BROKEN, Scene
 
+from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.demo.lab import Lab
 
 __all__ = ["HELD_RATE", "Stage", "confirm", "line", "start"]
@@ -80,12 +81,12 @@ class Stage:
         assert outside == []
 
 
-def start(stage: Stage, service: str, *, rate: float = 60.0, **conf: Any) -> None:
+def start(stage: Stage, service: str, *, rate: float = 60.0, **conf: Any) -> DagRun:
     """Release v2 of a service that has a stable v1 and users (requests/s)."""
     scene = stage.scene(service)
     scene.given_stable("v1", rate=rate)
     scene.given_version("v2", **(BROKEN if service == "bad" else {}))
-    scene.start("v2", **conf)
+    return scene.start("v2", **conf)
 
 
 def line(tab: Tab, chart: int, tone: str) -> str:
