@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from airflow_rollout.errors import PermanentAdapterError, shorten
+from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError, shorten
 from airflow_rollout.wire import HttpRequest, HttpResponse, Send, ask_http, refuse_status
 
 __all__ = [
@@ -41,6 +41,8 @@ _TIMEOUT_SECONDS = 5.0
 _LONGEST_LABEL = 63
 _CANARY_ENDING = "-canary"
 
+_READY = "/readyz"
+
 _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 
@@ -50,7 +52,7 @@ class ObjectChanged(Exception):
 
 
 class Cluster:
-    """Ask one API server; every method is one request.
+    """Ask one API server; every method is one request, and three where it is refused.
 
     Methods raise `TransientAdapterError` and `PermanentAdapterError` with the server's own words.
 
@@ -138,7 +140,30 @@ class Cluster:
     async def _ask(self, method: str, path: str, **fields: Any) -> HttpResponse:
         seconds = self._timeout_seconds
         request = HttpRequest(method=method, url=path, timeout_seconds=seconds, **fields)
+        response = await ask_http(self._send, request)
+        if response.status != 403:
+            return response
+        await self._check_ready(f"{method} {path}: {_message(response)}")
+        # It may have become ready between the two answers; what it refuses now is refused.
         return await ask_http(self._send, request)
+
+    async def _check_ready(self, refused: str) -> None:
+        """Tell a right that is missing from a server that does not know the roles yet.
+
+        For a second after its start an API server refuses everybody everything, its own `/readyz`
+        included; then that says 500 until all is loaded. Every login may ask for it, by a role that
+        Kubernetes brings.
+
+        :raises TransientAdapterError: the server is not ready.
+        """
+        ready = HttpRequest(url=_READY, timeout_seconds=self._timeout_seconds)
+        status = (await ask_http(self._send, ready)).status
+        if status == 403 or status >= 500:
+            raise TransientAdapterError(
+                f"{refused} (HTTP 403, and {_READY} answers {status}: an API server that starts "
+                "refuses everybody)",
+                system=self._system,
+            )
 
     def _changed(self, response: HttpResponse) -> RawObject:
         if response.status == 409:

@@ -6,7 +6,8 @@ RolloutError
     ReleaseBusy(found, wanted)            another release is open: worth asking again later
   AdapterError(system)
     TransientAdapterError                 timeout, refused, 429, 5xx: worth another try
-    PermanentAdapterError                 401, 403, 404, unreadable answer, bad query: not worth one
+    PermanentAdapterError                 404, unreadable answer, bad query: not worth one
+      AccessDenied                        401, 403: neither, but rights may be given back
 
 Everything that leaves this package on purpose is a `RolloutError`; behaviour is chosen by class,
 never by message text.
@@ -15,6 +16,7 @@ never by message text.
 from __future__ import annotations
 
 __all__ = [
+    "AccessDenied",
     "AdapterError",
     "PermanentAdapterError",
     "ReleaseBusy",
@@ -118,7 +120,15 @@ class TransientAdapterError(AdapterError):
 
 
 class PermanentAdapterError(AdapterError):
-    """A failure that another try will not mend: 401, 403, 404, bad query, unreadable answer."""
+    """A failure that another try will not mend: 404, bad query, unreadable answer."""
+
+
+class AccessDenied(PermanentAdapterError):
+    """401 or 403: nothing was done.
+
+    As final as the others for whoever asks a question. Whoever must not leave something half done
+    asks again: what was taken away by mistake is given back.
+    """
 
 
 def shorten(value: object, limit: int = 80) -> str:

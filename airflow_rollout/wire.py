@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, runtime_checkable
 
-from airflow_rollout.errors import PermanentAdapterError, TransientAdapterError
+from airflow_rollout.errors import AccessDenied, PermanentAdapterError, TransientAdapterError
 
 __all__ = [
     "ConnectionField",
@@ -40,6 +40,7 @@ __all__ = [
 
 # Answers that say "not now": anything else from 400 on will not get better by asking again.
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
+_DENIED = frozenset({401, 403})
 
 # Seconds of the epoch have ten digits; a wait has a few.
 _DATE_DIGITS = 8
@@ -210,6 +211,8 @@ async def ask_http(send: Send, request: HttpRequest) -> HttpResponse:
 def refuse_status(response: HttpResponse, *, system: str, what: str, detail: str = "") -> None:
     """Raise for every status but 2xx; 408, 425, 429 and 5xx are transient, the rest is permanent.
 
+    Of that, 401 and 403 are `AccessDenied`.
+
     :param what: what was asked for, for the message.
     :param detail: the system's own words, kept short.
     """
@@ -222,11 +225,12 @@ def refuse_status(response: HttpResponse, *, system: str, what: str, detail: str
         raise TransientAdapterError(
             text, system=system, retry_after_seconds=asked_to_wait(response)
         )
-    raise PermanentAdapterError(text, system=system)
+    kind = AccessDenied if response.status in _DENIED else PermanentAdapterError
+    raise kind(text, system=system)
 
 
 def _hint(status: int) -> str:
-    if status in (401, 403):
+    if status in _DENIED:
         return " (check login and password of the connection)"
     if 300 <= status < 400:
         return " (a redirect; redirects are not followed: give the final address)"

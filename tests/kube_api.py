@@ -20,7 +20,8 @@ RawObject = dict[str, Any]
 class KubeApi:
     """Hold objects by path and answer requests; `sent` is what was asked.
 
-    All namespaces are there but those of `gone_namespaces`.
+    All namespaces are there but those of `gone_namespaces`. `ready` is what `/readyz` answers, and
+    what has become of the server then is up to `before`.
     """
 
     def __init__(self) -> None:
@@ -28,11 +29,14 @@ class KubeApi:
         self.logs: dict[str, str] = {}
         self.gone_namespaces: set[str] = set()
         self.sent: list[HttpRequest] = []
+        self.ready = 200
         self.before: Callable[[HttpRequest], HttpResponse | None] = lambda request: None
         self._version = 0
 
     async def send(self, request: Request) -> HttpResponse:
         assert isinstance(request, HttpRequest)
+        if request.url == "/readyz":
+            return HttpResponse(status=self.ready)
         self.sent.append(request)
         return self.before(request) or self._answer(request)
 

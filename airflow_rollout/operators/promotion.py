@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from airflow.sdk import Context
 
 from airflow_rollout.errors import (
+    AccessDenied,
     PermanentAdapterError,
     ReleaseRefused,
     RolloutError,
@@ -83,16 +85,21 @@ class PromoteCanaryOperator(ReleaseOperator):
         self.send_news(context, end, self.on_event)
 
     async def _promote(self, attempt: record.Attempt) -> tuple[Move, str]:
+        seconds = self.spec.ready_timeout_seconds
         async with open_systems(self.spec, airflow_connections()) as systems:
             try:
-                await _until_stable_serves(systems, attempt, self.spec.ready_timeout_seconds)
+                await _until_stable_serves(systems, attempt, seconds, say=self.log.info)
             except ReleaseRefused:
                 await self._clear_up(systems, attempt)
                 raise
             except PermanentAdapterError as error:
                 await self._stay(systems, attempt, f"promotion stuck: {error}")
                 raise
-            move = await make_stable(systems, token=attempt.token, canary=attempt.canary)
+            move = await _when_allowed(
+                lambda: make_stable(systems, token=attempt.token, canary=attempt.canary),
+                seconds=seconds,
+                say=self.log.warning,
+            )
             doubts = []
             try:
                 await wait_live(systems, 0, seconds=_SEEN_SECONDS)
@@ -126,24 +133,31 @@ class PromoteCanaryOperator(ReleaseOperator):
             self.log.exception("could not remove what is left of this promotion")
 
 
-async def _until_stable_serves(systems: Systems, attempt: record.Attempt, seconds: float) -> None:
+async def _until_stable_serves(
+    systems: Systems, attempt: record.Attempt, seconds: float, *, say: Callable[[str], None]
+) -> None:
     """Give the idle stable workload the canary's version and wait until it can take over.
 
+    :param say: told what it waits for, whenever that changes.
     :raises PermanentAdapterError: it could not within `seconds`; the canary has all traffic still.
     :raises TransientAdapterError: nor could the router's record be read.
     :raises ReleaseRefused: somebody has stopped the release meanwhile.
     """
     end = LOOP_TIMER.now() + seconds
     pause = _FIRST_LOOK_SECONDS
+    said = ""
     while True:
         doubt: RolloutError | None = None
         try:
             await check_promotion(systems, token=attempt.token, canary=attempt.canary)
             missing = await _missing(systems, attempt.canary)
-        except TransientAdapterError as error:
+        except (TransientAdapterError, AccessDenied) as error:
             doubt, missing = error, str(error)
         if not missing:
             return
+        if missing != said:
+            say(f"stable does not take over yet: {missing}")
+            said = missing
         if LOOP_TIMER.now() > end:
             raise doubt or PermanentAdapterError(
                 f"stable has not taken over within {seconds:g} s: {missing}", system="workload"
@@ -155,5 +169,23 @@ async def _until_stable_serves(systems: Systems, attempt: record.Attempt, second
 async def _missing(systems: Systems, canary: Arm) -> str:
     try:
         return await systems.promote(canary)
-    except TransientAdapterError as error:
+    except (TransientAdapterError, AccessDenied) as error:
         return str(error)
+
+
+async def _when_allowed(
+    switch: Callable[[], Awaitable[Move]], *, seconds: float, say: Callable[[str], None]
+) -> Move:
+    """Switch as soon as the rights for it are there: stable serves already.
+
+    :raises AccessDenied: they were not given back within `seconds`.
+    """
+    end = LOOP_TIMER.now() + seconds
+    while True:
+        try:
+            return await switch()
+        except AccessDenied as error:
+            if LOOP_TIMER.now() > end:
+                raise
+            say(f"cannot switch to stable yet: {error}")
+        await LOOP_TIMER.pause(_LOOK_SECONDS)

@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from in_memory import CANARY, STABLE
 from runs import Run
 
-from airflow_rollout.errors import TransientAdapterError
+from airflow_rollout.errors import AccessDenied, TransientAdapterError
 from airflow_rollout.release import Arm, ReleaseState
 from airflow_rollout.wire import Send
 
@@ -40,6 +40,41 @@ def test_a_stable_that_never_takes_over_leaves_the_canary_its_traffic(at_full: R
     assert router.split is not None
     assert (router.split.weight, router.split.stable) == (100, STABLE)
     assert workload.retired == []
+
+
+_ACTIONS = {"read": "router", "write": "router", "promote": "workload"}
+
+
+@pytest.mark.parametrize("action", _ACTIONS)
+def test_rights_that_are_away_for_a_while_end_no_promotion(at_full: Run, action: str) -> None:
+    system = getattr(at_full.world, _ACTIONS[action])
+    allowed, denied = getattr(system, action), []
+
+    async def denied_for_a_while(*args: object) -> object:
+        if len(denied) < 20:
+            denied.append(args)
+            raise AccessDenied("HTTP 403", system=_ACTIONS[action])
+        return await allowed(*args)
+
+    setattr(system, action, denied_for_a_while)
+    at_full.promotion()
+    assert len(denied) == 20
+    assert at_full.end("promotion")["outcome"] == "promoted"
+    assert at_full.world.router.split is not None
+    assert at_full.world.router.split.state is ReleaseState.RELEASED
+
+
+def test_rights_that_stay_away_leave_the_canary_its_traffic(at_full: Run) -> None:
+    async def denied(canary: Arm, send: Send) -> str:
+        raise AccessDenied("PATCH checkout: HTTP 403", system="deployment")
+
+    at_full.world.workload.promote = denied  # type: ignore[method-assign]
+    with pytest.raises(AirflowFailException, match="PATCH checkout: HTTP 403"):
+        at_full.promotion()
+    split = at_full.world.router.split
+    assert split is not None
+    assert (split.weight, split.stable) == (100, STABLE)
+    assert split.reason.startswith("promotion stuck: ")
 
 
 def test_a_promotion_that_somebody_stops_gives_stable_nothing_and_leaves_nothing(
