@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 from afterwards import failed_of, is_promoted, is_rolled_back, is_untouched
+from driver import Driver
 from kube_lab import KubeLab
 from outages import Outage, Victim, play_outage
 from release_scenes import Played
 
 from airflow_rollout.demo.airflow import AirflowLab
+from airflow_rollout.errors import RolloutError, TransientAdapterError
+from airflow_rollout.hooks.systems import Systems
 from airflow_rollout.release import Outcome
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
@@ -61,6 +66,32 @@ def test_a_cluster_whose_api_is_away_at_the_verdict(
     for victim in (outage.bad, outage.good):
         assert failed_of(victim.answers, "v1") == []
         assert failed_of(victim.answers, "") == []
+
+
+def test_an_api_that_starts_and_refuses_everybody_denies_nothing_for_good(
+    kubernetes: KubeLab, namespace_name: str, played: dict[str, Future[Played]]
+) -> None:
+    wait(played.values())
+    driver = Driver(kubernetes.place(namespace_name), "v2")
+    over = threading.Event()
+
+    async def read(systems: Systems) -> list[RolloutError]:
+        faults: list[RolloutError] = []
+        while not over.is_set():
+            try:
+                await systems.read_split()
+            except RolloutError as error:
+                faults.append(error)
+            await asyncio.sleep(0.01)
+        return faults
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(driver.do, read)
+        try:
+            kubernetes.kill_api_server(1.0)
+        finally:
+            over.set()
+    assert {type(fault) for fault in reading.result()} == {TransientAdapterError}
 
 
 def test_a_gateway_and_then_a_node_that_die(broken: Callable[[str], Outage]) -> None:
