@@ -39,8 +39,9 @@ _ABSENT = re.compile(
 # One restart may be an accident (a node, a lost connection at the start).
 _RESTARTS = 2
 
-# A cluster whose nodes are added on demand takes minutes: who has one says so.
-SCHEDULE_SECONDS = 10.0
+# A pod on its way out may still hold the room. A cluster whose nodes are added on demand takes
+# minutes: who has one says so.
+SCHEDULE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

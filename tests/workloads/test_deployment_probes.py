@@ -124,7 +124,7 @@ def test_what_may_pass_is_waited_for(
 ) -> None:
     deployed(api, workload)
     pod(api, "p", "shop:2", **status)
-    found = probed(api, workload, at=NOW - 15.0)
+    found = probed(api, workload, at=NOW - 17.0)
     assert (found.ok, found.fatal) == (False, False)
 
 
