@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Shop"]
 
+_CANARY = "checkout-canary"
+
+# Warnings about pods of this node that start well: it has no DNS, and they listen a moment later.
+_AT_EVERY_START = ("MissingClusterDNS", "Unhealthy")
+
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -111,14 +116,20 @@ class Shop:
         )
 
     def first_warning(self) -> float:
-        """Return when the cluster said for the first time that something is wrong here."""
+        """Return when the cluster said for the first time that the canary cannot start.
+
+        Its time stamps are whole seconds, some of them. Where a canary is only never ready, the
+        first probe that failed counts.
+        """
         found = self.admin.get("Event", "", self.name)
         assert found is not None
-        texts = [
-            one.get("firstTimestamp") or one.get("eventTime")
+        said = [
+            one
             for one in found["items"]
-            if one.get("type") == "Warning"
+            if one.get("type") == "Warning" and one["involvedObject"]["name"].startswith(_CANARY)
         ]
+        faults = [one for one in said if one.get("reason") not in _AT_EVERY_START]
+        texts = [one.get("firstTimestamp") or one.get("eventTime") for one in faults or said]
         return min(datetime.fromisoformat(text).timestamp() for text in texts if text)
 
     def revisions(self) -> dict[str, str]:
@@ -130,7 +141,7 @@ class Shop:
     def made(self) -> list[str]:
         """Return what a release has made and not removed."""
         kinds = ("Deployment", "Service")
-        return [kind for kind in kinds if self.get(kind, "checkout-canary") is not None]
+        return [kind for kind in kinds if self.get(kind, _CANARY) is not None]
 
     def gets_back(self, *, seconds: float = 5.0) -> None:
         """Wait until the gateway has followed the route: all requests go to v1."""
