@@ -29,8 +29,7 @@ __all__ = ["OwnTasks", "ReleaseValues", "build_tasks"]
 
 OwnTask = BaseOperator | TaskGroup | None
 
-# Deploy and promote are repeated for a worker that died or a cluster that was away, not for a
-# refusal; rollback for anything.
+# A promote is repeated for a worker that died, not for a refusal; rollback for anything.
 _PROMOTE_RETRIES = 2
 _SAFETY_RETRIES = 5
 _RETRY_DELAY = timedelta(seconds=1)
@@ -99,13 +98,7 @@ def build_tasks(
     chain = _Chain(last=start)
     prepare = chain.add(_prepare(spec, values, group, rule))
     deploy = DeployCanaryOperator(
-        task_id="deploy",
-        spec=spec,
-        prepare_task_id=prepare.task_id,
-        doc_md=_DOCS["deploy"],
-        retries=_PROMOTE_RETRIES,
-        retry_delay=_RETRY_DELAY,
-        **rule,
+        task_id="deploy", spec=spec, prepare_task_id=prepare.task_id, doc_md=_DOCS["deploy"], **rule
     )
     chain.add(deploy)
     ready = WorkloadReadySensor(

@@ -73,12 +73,6 @@ def test_the_way_back_goes_ahead_of_everything_in_a_pool_that_exists(shop: DAG) 
         assert task.execution_timeout is None
 
 
-def test_what_changes_something_is_repeated_for_a_worker_that_died(shop: DAG) -> None:
-    for task_id in ("prepare", "deploy", "step_01.promote", "step_full.promote"):
-        task = shop.get_task(task_id)
-        assert (task.retries, task.retry_delay) == (2, timedelta(seconds=1)), task_id
-
-
 def test_gates_are_never_repeated_and_end_at_a_backstop_of_their_own(shop: DAG) -> None:
     for step_id in ("step_01", "step_02", "step_full"):
         gate: Any = shop.get_task(f"{step_id}.gate")
