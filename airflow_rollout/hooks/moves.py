@@ -322,19 +322,22 @@ async def persist(
     *,
     seconds: float,
     on_error: Callable[[str], None],
+    repeats: type[Exception] = Exception,
     timer: Timer = LOOP_TIMER,
 ) -> T:
     """Repeat an action until it succeeds or `seconds` are over, then raise its last error.
 
-    For going back to safety only: every error is repeated, permanent ones too, since a permission
+    Only for going back to safety is every error repeated, permanent ones too, since a permission
     that was taken away may be given back while the release waits.
+
+    :param repeats: which errors are repeated; whoever goes forward names those that did nothing.
     """
     end = timer.now() + seconds
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             return await action()
-        except Exception as error:
+        except repeats as error:
             on_error(str(error) if isinstance(error, RolloutError) else repr(error))
             if timer.now() + pause > end:
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from airflow.sdk import Context
@@ -95,10 +95,12 @@ class PromoteCanaryOperator(ReleaseOperator):
             except PermanentAdapterError as error:
                 await self._stay(systems, attempt, f"promotion stuck: {error}")
                 raise
-            move = await _when_allowed(
+            # Stable serves already: a right that is given back is worth waiting for.
+            move = await persist(
                 lambda: make_stable(systems, token=attempt.token, canary=attempt.canary),
                 seconds=seconds,
-                say=self.log.warning,
+                on_error=self.log.warning,
+                repeats=AccessDenied,
             )
             doubts = []
             try:
@@ -171,21 +173,3 @@ async def _missing(systems: Systems, canary: Arm) -> str:
         return await systems.promote(canary)
     except (TransientAdapterError, AccessDenied) as error:
         return str(error)
-
-
-async def _when_allowed(
-    switch: Callable[[], Awaitable[Move]], *, seconds: float, say: Callable[[str], None]
-) -> Move:
-    """Switch as soon as the rights for it are there: stable serves already.
-
-    :raises AccessDenied: they were not given back within `seconds`.
-    """
-    end = LOOP_TIMER.now() + seconds
-    while True:
-        try:
-            return await switch()
-        except AccessDenied as error:
-            if LOOP_TIMER.now() > end:
-                raise
-            say(f"cannot switch to stable yet: {error}")
-        await LOOP_TIMER.pause(_LOOK_SECONDS)

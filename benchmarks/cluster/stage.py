@@ -177,14 +177,13 @@ class NodeStage:
         shop = self._lab.namespace(place)
         ended = SCENES[name](Releases(shop, self._airflow))["ended"]
         run, record = ended.run, ended.record
-        given_up = [one.at for one in record.timeline if one.text.startswith("never ready: ")]
         over = run.end_date.timestamp() if run.end_date else time.time()
         return Unstarted(
             name=name,
             outcome=record.outcome,
             reason=record.reason,
             warned_at=shop.first_warning(),
-            given_up_at=given_up[0] if given_up else over,
+            given_up_at=ended.given_up[0].at if ended.given_up else over,
             over_at=over,
             gates=len(record.gates),
         )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_rollout.release import Outcome
+from airflow_rollout.workloads.pod_faults import SCHEDULE_SECONDS
 from benchmarks.report import Figure, Of, Wanted
 
 __all__ = ["UNSTARTED", "Unstarted", "faults", "figures"]
@@ -23,7 +24,7 @@ UNSTARTED = {
     "crash": "crashes at its start",
     "quota": "the namespace's quota is full",
     "admission": "an admission policy refuses its pods",
-    "unschedulable": "no node has room for it (5 s of it are its schedule_timeout)",
+    "unschedulable": f"no node has room ({SCHEDULE_SECONDS:g} s of it are its schedule_timeout)",
 }
 
 

@@ -17,9 +17,9 @@ from policies import policy_against
 if TYPE_CHECKING:
     from api_lab import Lab
 
-__all__ = ["Shop"]
+__all__ = ["CANARY", "Shop"]
 
-_CANARY = "checkout-canary"
+CANARY = "checkout-canary"
 
 # Warnings about pods of this node that start well: it has no DNS, and they listen a moment later.
 _AT_EVERY_START = ("MissingClusterDNS", "Unhealthy")
@@ -126,7 +126,7 @@ class Shop:
         said = [
             one
             for one in found["items"]
-            if one.get("type") == "Warning" and one["involvedObject"]["name"].startswith(_CANARY)
+            if one.get("type") == "Warning" and one["involvedObject"]["name"].startswith(CANARY)
         ]
         faults = [one for one in said if one.get("reason") not in _AT_EVERY_START]
         texts = [one.get("firstTimestamp") or one.get("eventTime") for one in faults or said]
@@ -141,7 +141,7 @@ class Shop:
     def made(self) -> list[str]:
         """Return what a release has made and not removed."""
         kinds = ("Deployment", "Service")
-        return [kind for kind in kinds if self.get(kind, _CANARY) is not None]
+        return [kind for kind in kinds if self.get(kind, CANARY) is not None]
 
     def gets_back(self, *, seconds: float = 5.0) -> None:
         """Wait until the gateway has followed the route: all requests go to v1."""

@@ -20,7 +20,7 @@ from airflow_rollout.cli.airflow_session import AirflowSession, ApiUnavailable, 
 from airflow_rollout.cli.airflow_values import DagRun
 from airflow_rollout.cli.watch import read_record
 from airflow_rollout.demo.airflow import AirflowLab
-from airflow_rollout.record import ReleaseRecord
+from airflow_rollout.record import Event, ReleaseRecord
 from airflow_rollout.release import Outcome
 
 # Requests a second to each shop: two cores bear that from eight of them beside all the rest.
@@ -65,6 +65,11 @@ class Released:
 
     run: DagRun
     record: ReleaseRecord
+
+    @property
+    def given_up(self) -> list[Event]:
+        """Return where it says that its canary was never ready."""
+        return [one for one in self.record.timeline if one.text.startswith("never ready: ")]
 
 
 class Releases:

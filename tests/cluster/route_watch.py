@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from kube_lab import Shop
+from kube_shop import CANARY, Shop
 from watching import Watch
 
 from airflow_rollout.release import ReleaseState
@@ -14,7 +14,6 @@ from airflow_rollout.traffic.records import decode_record
 __all__ = ["CANARY", "RECORD", "RouteWatch"]
 
 RECORD = "checkout.airflow-rollout/record"
-CANARY = "checkout-canary"
 
 _EVERY_SECONDS = 0.1
 

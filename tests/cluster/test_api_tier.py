@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from api_lab import ApiTier, Lab
 from driver import SPEC, Driver
-from kube_shop import Shop
+from kube_shop import CANARY, Shop
 from user_cluster import UserCluster
 
 from airflow_rollout.errors import PermanentAdapterError, ReleaseRefused, RolloutError, SpecError
@@ -26,7 +26,6 @@ from airflow_rollout.release import ReleaseState
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
-_CANARY = "checkout-canary"
 _RACES = 5
 
 
@@ -57,7 +56,7 @@ def _route(shop: Shop, *rules: list[str]) -> None:
 
 def _weight_on_canary(shop: Shop) -> None:
     refs = [{"name": "checkout", "port": 80, "weight": 90},
-            {"name": _CANARY, "port": 80, "weight": 10}]  # fmt: skip
+            {"name": CANARY, "port": 80, "weight": 10}]  # fmt: skip
     shop.patch("HTTPRoute", "checkout", {"spec": {"rules": [{"backendRefs": refs}]}})
 
 
@@ -98,7 +97,7 @@ def _containers(shop: Shop) -> None:
 def _foreign_canary(shop: Shop) -> None:
     found = shop.get("Deployment")
     assert found is not None
-    kind = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": _CANARY}}
+    kind = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": CANARY}}
     shop.admin.apply({**kind, "spec": found["spec"]}, shop.name)
 
 
@@ -126,15 +125,15 @@ _WORKLOAD_FAULTS: dict[str, Callable[[Shop], None]] = {
 @pytest.mark.parametrize("words", _WORKLOAD_FAULTS)
 def test_a_deployment_of_which_no_canary_can_be_made_is_refused(place: Shop, words: str) -> None:
     _WORKLOAD_FAULTS[words](place)
-    before = place.get("Deployment", _CANARY)
+    before = place.get("Deployment", CANARY)
     release = Driver(place, "v2")
     with pytest.raises(PermanentAdapterError) as refused:
         release.do(lambda systems: systems.workload.preflight(systems.workload_send))
     assert words in str(refused.value)
     # What is there already is somebody else's, and is left alone.
-    after = place.get("Deployment", _CANARY)
+    after = place.get("Deployment", CANARY)
     assert (after or {}).get("spec") == (before or {}).get("spec")
-    assert place.get("Service", _CANARY) is None
+    assert place.get("Service", CANARY) is None
 
 
 def test_a_container_that_is_not_there_is_named(place: Shop) -> None:
@@ -201,8 +200,8 @@ def test_everything_a_release_made_is_gone_after_it_and_nothing_else(place: Shop
 def test_a_canary_that_somebody_made_anew_is_not_deleted(place: Shop) -> None:
     release = Driver(place, "v2")
     release.start()
-    place.admin.delete("Deployment", _CANARY, place.name)
-    place.until(lambda: place.get("Deployment", _CANARY) is None, "it is gone")
+    place.admin.delete("Deployment", CANARY, place.name)
+    place.until(lambda: place.get("Deployment", CANARY) is None, "it is gone")
     _foreign_canary(place)
     release.go_back()
     assert place.made() == ["Deployment"]
@@ -225,7 +224,7 @@ def test_aborts_and_raises_that_race_leave_no_weight(place: Shop) -> None:
             thread.join()
         assert isinstance(ends["abort"], Move), ends
         assert ends["raise"] is None or isinstance(ends["raise"], ReleaseRefused), ends
-        assert place.weights().get(_CANARY, 0) == 0
+        assert place.weights().get(CANARY, 0) == 0
         split = release.split()
         assert split is not None
         assert split.state is ReleaseState.SEALED

@@ -11,6 +11,7 @@ from in_memory import CANARY, SERVICE, STABLE, MemoryRouter, World, open_split
 from virtual_time import run_virtual
 
 from airflow_rollout.errors import (
+    AccessDenied,
     PermanentAdapterError,
     ReleaseRefused,
     TransientAdapterError,
@@ -213,6 +214,21 @@ def test_persist_ends_at_its_deadline_with_the_last_error() -> None:
     pauses = [after - before for before, after in pairwise(tries)]
     assert pauses == sorted(pauses), "it slows down"
     assert max(pauses) <= 2.0
+
+
+def test_persist_repeats_nothing_but_what_it_was_told_to() -> None:
+    errors: list[Exception] = [
+        AccessDenied("HTTP 403", system="router"),
+        TransientAdapterError("timed out", system="router"),
+    ]
+
+    async def action() -> None:
+        raise errors.pop(0)
+
+    told: list[str] = []
+    with pytest.raises(TransientAdapterError, match="timed out"):
+        run_virtual(persist(action, seconds=60, on_error=told.append, repeats=AccessDenied))
+    assert told == ["router: HTTP 403"]
 
 
 def test_persist_tries_at_least_once() -> None:
